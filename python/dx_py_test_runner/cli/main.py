@@ -1,0 +1,56 @@
+"""The verbs of ``dx-py`` that need an interpreter. ``dx-py test`` itself starts in the launcher."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+from dx_py_test_runner import __version__
+
+_HELP = """\
+dx-py: run any pytest suite, with pytest's outcomes
+
+Usage:
+  dx-py test [pytest's arguments]    run tests; -n N|auto, --no-daemon, --isolation, --engine=pytest are ours
+  dx-py daemon status|stop|restart|logs
+  dx-py doctor                       what keeps a project from warm and parallel runs
+  dx-py --version
+
+'dx-py test --help' lists pytest's options.
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Run one verb; returns the exit code."""
+    verb = argv[0] if argv else "--help"
+    if verb in ("--help", "-h", "help"):
+        sys.stdout.write(_HELP)
+        return 0
+    if verb in ("--version", "-V"):
+        sys.stdout.write(f"dx-py {__version__}\n")
+        return 0
+    if verb == "daemon":
+        from dx_py_test_runner.cli.daemon import daemon_command
+
+        return daemon_command(argv[1:])
+    if verb == "doctor":
+        from dx_py_test_runner.cli.doctor import doctor_command
+
+        return doctor_command(argv[1:])
+    if verb == "test":
+        return run_as_module(argv)
+    sys.stderr.write(f"dx-py: there is no verb {verb!r}. 'dx-py --help' lists them; tests are run by 'dx-py test'.\n")
+    return 4
+
+
+def run_as_module(argv: list[str] | None = None) -> int:
+    """Hand over to the launcher of this interpreter."""
+    argv = sys.argv[1:] if argv is None else argv
+    beside = os.path.join(os.path.dirname(sys.executable), "dx-py")
+    launcher = beside if os.access(beside, os.X_OK) else shutil.which("dx-py")
+    if launcher is None:
+        sys.stderr.write(f"dx-py: the launcher is missing: it should be {beside}. Install the package again.\n")
+        return 3
+    os.environ["DX_PY_PYTHON"] = sys.executable
+    os.execv(launcher, [launcher, *argv])

@@ -1,0 +1,90 @@
+"""A daemon's own life: its socket, its lock, its log and the version of the code it runs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import stat
+import struct
+import sys
+from pathlib import Path
+
+IDLE_SECONDS = float(os.environ.get("DX_PY_DAEMON_IDLE", "900"))
+"""Seconds without a request after which a daemon ends."""
+
+
+class NotListening(Exception):
+    """No daemon can live at this socket path; the message says why."""
+
+
+def listen(socket_path: str) -> tuple[socket.socket, int]:
+    """Bind the daemon's socket under its lock.
+
+    :returns: the listening socket and the locked descriptor, which must stay open as long as the daemon lives.
+    :raises NotListening: another daemon holds the lock, or the directory cannot be used.
+    """
+    try:
+        lock = os.open(socket_path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise NotListening(f"{socket_path}.lock: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise NotListening("another daemon holds the lock") from error
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # Holding the lock proves that whoever bound this path is gone.
+        Path(socket_path).unlink(missing_ok=True)
+        listener.bind(socket_path)
+        os.chmod(socket_path, 0o600)
+        listener.listen(64)
+    except OSError as error:
+        listener.close()
+        os.close(lock)
+        raise NotListening(f"{socket_path}: {error.strerror}") from error
+    return listener, lock
+
+
+def owns(socket_path: str, listener: socket.socket, born: os.stat_result | None) -> bool:
+    """Whether the path still leads to our own socket (someone may have removed the directory)."""
+    try:
+        now = os.stat(socket_path)
+    except OSError:
+        return False
+    return stat.S_ISSOCK(now.st_mode) and (born is None or (now.st_dev, now.st_ino) == (born.st_dev, born.st_ino))
+
+
+def peer_uid(sock: socket.socket) -> int:
+    """The user id of the process at the other end of a unix socket."""
+    return struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+
+
+def open_log(socket_path: str) -> None:
+    """Send this process's own stdout and stderr to the daemon's log, or nowhere when it cannot be written."""
+    try:
+        log = os.open(socket_path + ".log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        if os.fstat(log).st_size > 4 << 20:
+            os.ftruncate(log, 0)
+    except OSError:
+        log = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+
+
+def own_code() -> tuple[tuple[str, int, int], ...]:
+    """Stamps of this package's files: a daemon whose own code changed must not serve with the old one."""
+    root = Path(__file__).resolve().parent.parent
+    found = []
+    for path in sorted(root.rglob("*")):
+        if path.suffix in (".py", ".so"):
+            status = path.stat()
+            found.append((str(path), status.st_mtime_ns, status.st_size))
+    return tuple(found)
+
+
+def interpreter() -> str:
+    """The interpreter a base process is started with: this one, by the path that keeps its virtual environment."""
+    return sys.executable

@@ -1,0 +1,37 @@
+"""Which level of the tower to ask first. Pure.
+
+The levels themselves know whether they are true and fit (they hold the inputs and the parser); the supervisor only
+chooses the order of asking, most promising first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+KEEP = {"base": 2, "configured": 3, "collected": 6}
+"""How many levels of each kind a daemon keeps; the least recently used goes."""
+
+_RANK = {"collected": 0, "configured": 1, "base": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What the order is decided on; *level* is carried through."""
+
+    level: Any
+    name: str
+    cwd: str
+    argv: tuple[str, ...]
+    used: float
+
+
+def order_levels(
+    candidates: list[Candidate], cwd: str, argv: tuple[str, ...], *, fresh: bool = False
+) -> list[Candidate]:
+    """The levels worth asking, best first.
+
+    :param fresh: only a base will do (loading must be done again, knowing which file killed the process).
+    """
+    useful = [c for c in candidates if c.name == "base" or (c.cwd == cwd and not fresh)]
+    return sorted(useful, key=lambda c: (_RANK[c.name], c.argv != argv, -c.used))

@@ -1,0 +1,496 @@
+"""The supervisor's loop: requests in, forks asked of the tower, deaths explained.
+
+One process, one thread, no user code. With a listening socket it is the *daemon*; without one it serves the launcher
+that spawned it and ends. What to do is decided in ``plan.py`` and ``explain.py``; here are only sockets and processes.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from dx_py_test_runner.daemon import explain, lifecycle
+from dx_py_test_runner.daemon.plan import Candidate, order_levels
+from dx_py_test_runner.wire import frames
+from dx_py_test_runner.wire.channel import Channel, ChannelClosed
+
+_DEATH_GRACE = 2.0
+"""Seconds between a run's channel closing and its parent's word on how it ended."""
+
+_MOST_BASES = 3
+"""How many base processes one attempt at a run may try before it is given up."""
+
+_HANGUP_GRACE = 1.0
+"""Seconds a run gets to end after its launcher is gone."""
+
+
+@dataclass(eq=False)
+class Level:
+    """A process of the tower that waits to be forked."""
+
+    name: str
+    pid: int
+    channel: Channel
+    cwd: str = ""
+    argv: tuple[str, ...] = ()
+    used: float = 0.0
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Run:
+    """One request being served."""
+
+    number: int
+    control: socket.socket
+    request: frames.Request
+    fds: list[int]
+    asked: list[Level] = field(default_factory=list)
+    pid: int = 0
+    channel: Channel | None = None
+    state_fds: list[int] = field(default_factory=list)
+    done: bool = False
+    ended_at: float | None = None
+    hung_up_at: float | None = None
+    carry: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+class Supervisor:
+    """Serves runs until nobody needs it any more."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._levels: list[Level] = []
+        self._runs: dict[int, Run] = {}
+        self._number = 0
+        self._listener: socket.socket | None = None
+        self._lock = -1
+        self._born: os.stat_result | None = None
+        self._socket_path = ""
+        self._build = b""
+        self._code: tuple[tuple[str, int, int], ...] = ()
+        self._leaving = False
+        self._last_use = time.monotonic()
+        self._base_children: set[int] = set()
+
+    # ---- life
+
+    def serve_spawned(self, control: socket.socket) -> int:
+        """Serve the launcher that started this process; stay as a daemon if it asked for one."""
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        request, fds = frames.receive_request(control)
+        self._build = request.build
+        if request.want_daemon and request.socket_path:
+            self._become_daemon(request)
+        self._accept_request(control, request, fds)
+        self._loop()
+        return 0
+
+    def _become_daemon(self, request: frames.Request) -> None:
+        try:
+            self._listener, self._lock = lifecycle.listen(request.socket_path)
+        except lifecycle.NotListening as reason:
+            self._log(f"not listening: {reason}")
+            return
+        self._socket_path = request.socket_path
+        self._born = os.stat(request.socket_path)
+        self._code = lifecycle.own_code()
+        self._listener.setblocking(False)
+        self._selector.register(self._listener, selectors.EVENT_READ, self._on_connect)
+
+    def _loop(self) -> None:
+        while not self._finished():
+            for key, _events in self._selector.select(self._patience()):
+                key.data()
+            self._reap_own_children()
+            self._look_after_deaths()
+        self._close()
+
+    def _finished(self) -> bool:
+        if self._runs:
+            return False
+        if self._listener is None or self._leaving:
+            return True
+        if not lifecycle.owns(self._socket_path, self._listener, self._born):
+            return True
+        return time.monotonic() - self._last_use > lifecycle.IDLE_SECONDS
+
+    def _patience(self) -> float | None:
+        waits = [run.ended_at + _DEATH_GRACE for run in self._runs.values() if run.ended_at]
+        waits += [run.hung_up_at + _HANGUP_GRACE for run in self._runs.values() if run.hung_up_at]
+        if waits:
+            return max(0.0, min(waits) - time.monotonic())
+        return None if self._listener is None else 5.0
+
+    def _close(self) -> None:
+        if self._listener is not None:
+            if lifecycle.owns(self._socket_path, self._listener, self._born):
+                os.unlink(self._socket_path)
+            self._listener.close()
+        for level in list(self._levels):
+            self._drop(level)
+
+    def _log(self, text: str) -> None:
+        if self._listener is not None:
+            sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+            sys.stderr.flush()
+
+    def _reap_own_children(self) -> None:
+        while self._base_children:
+            try:
+                pid, _status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                self._base_children.clear()
+                return
+            if pid == 0:
+                return
+            self._base_children.discard(pid)
+
+    # ---- clients
+
+    def _on_connect(self) -> None:
+        assert self._listener is not None
+        try:
+            control, _addr = self._listener.accept()
+        except OSError:
+            return
+        if lifecycle.peer_uid(control) != os.getuid():
+            control.close()
+            return
+        control.settimeout(2.0)
+        try:
+            request, fds = frames.receive_request(control)
+        except (frames.ProtocolError, OSError) as error:
+            self._log(f"bad request: {error}")
+            self._refuse(control, f"unreadable request: {error}")
+            return
+        control.settimeout(None)
+        self._last_use = time.monotonic()
+        reason = self._why_refuse(request)
+        if reason:
+            for fd in fds:
+                os.close(fd)
+            self._refuse(control, reason)
+        else:
+            self._accept_request(control, request, fds)
+
+    def _why_refuse(self, request: frames.Request) -> str:
+        if self._leaving:
+            return "the daemon is stopping"
+        if request.argv[:1] == ["daemon"]:
+            return ""
+        if request.build != self._build or lifecycle.own_code() != self._code:
+            self._leave()
+            return "the daemon runs another build"
+        return ""
+
+    def _leave(self) -> None:
+        """Stop listening, so that the next launcher starts a daemon of its own; runs in progress end first."""
+        self._leaving = True
+        if self._listener is not None:
+            self._selector.unregister(self._listener)
+            if lifecycle.owns(self._socket_path, self._listener, self._born):
+                os.unlink(self._socket_path)
+            os.close(self._lock)
+
+    def _refuse(self, control: socket.socket, reason: str) -> None:
+        try:
+            frames.send_frame(control, frames.REFUSED, reason.encode())
+        except OSError:
+            pass
+        control.close()
+
+    def _accept_request(self, control: socket.socket, request: frames.Request, fds: list[int]) -> None:
+        self._number += 1
+        run = Run(self._number, control, request, fds)
+        if request.argv[:1] == ["daemon"]:
+            self._own_verb(run)
+            return
+        self._runs[run.number] = run
+        self._selector.register(control, selectors.EVENT_READ, lambda: self._on_control(run))
+        self._start(run)
+        if self._listener is not None and self._number == 1:
+            lifecycle.open_log(self._socket_path)
+
+    def _own_verb(self, run: Run) -> None:
+        from dx_py_test_runner.daemon import verbs
+
+        text, code = verbs.answer(run.request.args, self)
+        try:
+            os.write(run.fds[1], text.encode())
+            frames.send_frame(run.control, frames.EXIT, bytes([code]))
+        except OSError:
+            pass
+        for fd in run.fds:
+            os.close(fd)
+        run.control.close()
+
+    def _on_control(self, run: Run) -> None:
+        """The launcher never sends after its request: whatever comes now is its end."""
+        self._selector.unregister(run.control)
+        if not run.done:
+            run.hung_up_at = time.monotonic()
+            self._kill(run, signal.SIGHUP)
+
+    def _kill(self, run: Run, number: signal.Signals) -> None:
+        if run.pid:
+            for target in (os.killpg, os.kill):
+                try:
+                    target(run.pid, number)
+                    return
+                except OSError:
+                    continue
+
+    # ---- starting
+
+    def _start(self, run: Run) -> None:
+        """Ask the best level that has not been asked yet; make a new base when there is none left."""
+        candidates = [
+            Candidate(level, level.name, level.cwd, level.argv, level.used)
+            for level in self._levels
+            if level not in run.asked
+        ]
+        wanted = order_levels(candidates, run.request.cwd, tuple(run.request.argv), fresh="crashed_files" in run.carry)
+        for candidate in wanted:
+            if self._ask(run, candidate.level):
+                return
+        bases = sum(level.name == "base" for level in run.asked)
+        if bases > _MOST_BASES or not self._ask(run, self._new_base(run)):
+            self._give_up(run, "the process that should have loaded the project could not be started")
+
+    def _ask(self, run: Run, level: Level) -> bool:
+        run.asked.append(level)
+        request = run.request
+        message = {
+            "op": "run",
+            "run": run.number,
+            "argv": request.argv,
+            "env": request.env,
+            "cwd": request.cwd,
+            "umask": request.umask,
+            "rlimits": request.rlimits,
+            "closed": list(request.closed_fds),
+            "levels": self._listener is not None and not self._leaving,
+            "carry": run.carry,
+        }
+        state = run.state_fds[1:2]
+        try:
+            level.channel.send(message, [*run.fds, run.control.fileno(), *state])
+        except ChannelClosed:
+            self._drop(level)
+            return False
+        level.used = time.monotonic()
+        return True
+
+    def _new_base(self, run: Run) -> Level:
+        ours, theirs = Channel.pair()
+        if not self._levels and not self._number > 1:
+            # The first base is a plain fork: this process was started in the client's own environment.
+            pid = os.fork()
+            if pid == 0:
+                self._be_base(ours, theirs)
+        else:
+            import subprocess
+
+            from dx_py_test_runner.daemon.boot import BOOT
+
+            # Popen would wait for the exec; its object is dropped, the pid is reaped with the others.
+            pid = subprocess.Popen(
+                [lifecycle.interpreter(), "-c", BOOT, "base", str(theirs.fileno())],
+                env=run.request.env,
+                cwd="/",
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            ).pid
+        theirs.close()
+        self._base_children.add(pid)
+        level = Level("base", pid, ours)
+        self._add_level(level)
+        return level
+
+    def _be_base(self, ours: Channel, theirs: Channel) -> None:
+        """In the forked child: keep nothing of the supervisor's but the channel."""
+        ours.close()
+        for level in self._levels:
+            level.channel.close()
+        for run in self._runs.values():
+            run.control.close()
+            for fd in run.fds:
+                os.close(fd)
+        if self._listener is not None:
+            self._listener.close()
+            os.close(self._lock)
+        self._selector.close()
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        from dx_py_test_runner.tower.base import serve
+
+        serve(theirs)
+
+    def _add_level(self, level: Level) -> None:
+        self._levels.append(level)
+        self._selector.register(level.channel, selectors.EVENT_READ, lambda: self._on_level(level))
+
+    def _drop(self, level: Level) -> None:
+        if level in self._levels:
+            self._levels.remove(level)
+            self._selector.unregister(level.channel)
+            try:
+                level.channel.send({"op": "quit"})
+            except ChannelClosed:
+                pass
+            level.channel.close()
+
+    # ---- what the tower says
+
+    def _on_level(self, level: Level) -> None:
+        try:
+            message, fds = level.channel.receive()
+        except ChannelClosed:
+            self._drop(level)
+            for run in list(self._runs.values()):
+                if run.asked and run.asked[-1] is level and run.channel is None and not run.done:
+                    self._start(run)
+            return
+        self._on_message(level, message, fds)
+
+    def _on_message(self, level: Level | None, message: dict[str, Any], fds: list[int]) -> None:
+        run = self._runs.get(message.get("run", 0))
+        operation = message["op"]
+        if operation == "exited":
+            self._on_exited(message["pid"], message["status"])
+        elif run is None:
+            for fd in fds:
+                os.close(fd)
+        elif operation == "forked":
+            self._adopt(run, message["pid"], Channel.from_fd(fds[0]))
+        elif operation in ("unfit", "stale"):
+            self._log(f"run {run.number}: {message['level']} is {operation}: {message['why']}")
+            if operation == "stale" and level is not None:
+                self._drop(level)
+            self._start(run)
+        elif operation == "state":
+            for fd in run.state_fds:
+                os.close(fd)
+            run.state_fds = fds
+            if run.hung_up_at:
+                self._kill(run, signal.SIGHUP)
+        elif operation == "done":
+            run.done = True
+        elif operation == "note":
+            run.notes.append(message["text"])
+            self._log(f"run {run.number}: {message['text']}")
+
+    def _adopt(self, run: Run, pid: int, channel: Channel) -> None:
+        run.pid, run.channel, run.ended_at = pid, channel, None
+        self._selector.register(channel, selectors.EVENT_READ, lambda: self._on_run(run, channel))
+
+    def _on_run(self, run: Run, channel: Channel) -> None:
+        try:
+            message, fds = channel.receive()
+        except ChannelClosed:
+            self._selector.unregister(channel)
+            channel.close()
+            if run.channel is channel:
+                run.channel = None
+                if run.done:
+                    self._forget(run)
+                elif run.ended_at is None:
+                    run.ended_at = time.monotonic()
+            return
+        if message["op"] == "level":
+            self._promote(run, channel, message, fds)
+        else:
+            self._on_message(None, message, fds)
+
+    def _promote(self, run: Run, channel: Channel, message: dict[str, Any], fds: list[int]) -> None:
+        """The process that served *run* has become a level; its fork goes on with the run."""
+        self._selector.unregister(channel)
+        level = Level(
+            message["name"],
+            message["pid"],
+            channel,
+            message["cwd"],
+            tuple(run.request.argv),
+            time.monotonic(),
+            message["facts"],
+        )
+        self._add_level(level)
+        self._adopt(run, message["child"], Channel.from_fd(fds[0]))
+        self._evict()
+
+    def _evict(self) -> None:
+        from dx_py_test_runner.daemon.plan import KEEP
+
+        for name, most in KEEP.items():
+            of_kind = sorted((level for level in self._levels if level.name == name), key=lambda level: level.used)
+            for level in of_kind[: max(0, len(of_kind) - most)]:
+                self._drop(level)
+
+    # ---- ends
+
+    def _on_exited(self, pid: int, status: int) -> None:
+        for run in list(self._runs.values()):
+            if run.pid == pid:
+                if run.done:
+                    self._forget(run)
+                else:
+                    self._died(run, status)
+
+    def _look_after_deaths(self) -> None:
+        now = time.monotonic()
+        for run in list(self._runs.values()):
+            if run.ended_at and not run.done and now - run.ended_at >= _DEATH_GRACE:
+                self._died(run, None)
+            elif run.hung_up_at and now - run.hung_up_at >= _HANGUP_GRACE:
+                self._kill(run, signal.SIGKILL)
+                self._forget(run)
+
+    def _died(self, run: Run, status: int | None) -> None:
+        """A run's process ended without finishing: resume in a fresh one, or tell the user what was lost."""
+        run.ended_at, run.pid = None, 0
+        if run.channel is not None:
+            self._selector.unregister(run.channel)
+            run.channel.close()
+            run.channel = None
+        if run.hung_up_at:
+            self._forget(run)
+            return
+        verdict = explain.decide(status, run.state_fds, run.carry)
+        self._log(f"run {run.number} died: {verdict}")
+        if verdict.carry is not None:
+            run.carry = verdict.carry
+            run.asked = []
+            self._start(run)
+        else:
+            self._give_up(run, verdict.text)
+
+    def _give_up(self, run: Run, text: str) -> None:
+        try:
+            frames.send_frame(run.control, frames.TEXT, f"dx-py: {text}\n".encode())
+            frames.send_frame(run.control, frames.EXIT, bytes([explain.INTERNAL_ERROR]))
+        except OSError:
+            pass
+        run.done = True
+        self._forget(run)
+
+    def _forget(self, run: Run) -> None:
+        if self._runs.pop(run.number, None) is None:
+            return
+        self._last_use = time.monotonic()
+        try:
+            self._selector.unregister(run.control)
+        except KeyError:
+            pass
+        run.control.close()
+        if run.channel is not None:
+            self._selector.unregister(run.channel)
+            run.channel.close()
+        for fd in [*run.fds, *run.state_fds]:
+            os.close(fd)

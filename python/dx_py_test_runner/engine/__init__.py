@@ -1,0 +1,1 @@
+"""pytest's objects, driven by us."""

@@ -1,0 +1,51 @@
+"""Reports as data and back, and the reports we write ourselves about processes that died."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+PHASES = ("setup", "call", "teardown")
+
+
+def to_data(config: Any, report: Any) -> dict[str, Any]:
+    """A report as plain values, by the hook that plugins with reports of their own implement."""
+    data = config.hook.pytest_report_to_serializable(config=config, report=report)
+    return data if data is not None else {**report.__dict__, "$report_type": "TestReport"}
+
+
+def from_data(config: Any, data: dict[str, Any]) -> Any:
+    """The report that :func:`to_data` was given."""
+    return config.hook.pytest_report_from_serializable(config=config, data=dict(data))
+
+
+def crash_reports(item: Any, last_phase: str | None, manner: str, output: str = "") -> list[Any]:
+    """What to report for an item whose process died.
+
+    :param last_phase: the last phase that was reported (``setup``, ``call``), or None if none was.
+    :param manner: how the process ended, in words.
+    :param output: what the test had written, if it could be saved.
+    """
+    phase = PHASES[0] if last_phase not in PHASES else PHASES[min(PHASES.index(last_phase) + 1, 2)]
+    where = {"setup": "while setting up", "call": "while running", "teardown": "while tearing down"}[phase]
+    text = f"the process {manner} {where} {item.nodeid}"
+    reports = [_report(item, phase, "failed", text, output)]
+    if phase != "teardown":
+        reports.append(_report(item, "teardown", "passed", None, ""))
+    return reports
+
+
+def _report(item: Any, when: str, outcome: str, text: str | None, output: str) -> Any:
+    return pytest.TestReport(
+        nodeid=item.nodeid,
+        location=item.location,
+        keywords={name: 1 for name in item.keywords},
+        outcome=outcome,
+        longrepr=text,
+        when=when,
+        sections=[("Captured output", output)] if output else [],
+        duration=0.0,
+        start=0.0,
+        stop=0.0,
+    )

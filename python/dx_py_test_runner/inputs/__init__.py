@@ -1,0 +1,1 @@
+"""What loading a level or running a test read, and whether it still holds."""

@@ -1,0 +1,152 @@
+"""Whether recorded inputs still hold. Reads the file system, changes nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+
+from dx_py_test_runner.inputs.stamp import Stamp, content_hash, stamp
+
+
+class Unfit(Exception):
+    """A level cannot serve this request, but may serve others; the message says why."""
+
+
+class Stale(Exception):
+    """An input of a level has changed: the level must go; the message names the input."""
+
+
+ALL_NAMES = b"*"
+"""Stands among the environment names read when the whole environment was looked at."""
+
+_ALWAYS = (b"PYTHON", b"LC_", b"OMP_", b"OPENBLAS_", b"MKL_", b"NPY_", b"BLIS_", b"KMP_", b"CUDA", b"SSL_", b"OPENSSL_")
+"""Prefixes of variables that C libraries read where we cannot see it."""
+
+_NEVER = frozenset(
+    {
+        b"_", b"SHLVL", b"OLDPWD", b"PWD", b"COLUMNS", b"LINES", b"TERM_SESSION_ID", b"WINDOWID", b"TMUX_PANE",
+        b"SSH_CLIENT", b"SSH_CONNECTION", b"SSH_TTY", b"GPG_TTY", b"PYTEST_CURRENT_TEST", b"PYTEST_VERSION",
+        b"DX_PY_RUNTIME_DIR", b"DX_PY_DAEMON_IDLE",
+    }
+)  # fmt: skip
+"""Variables that differ from one terminal to the next and decide nothing when code copies the whole environment."""
+
+_IMPORTABLE = (".py", ".so", ".pyc", ".pth", ".pyd")
+
+_HASH_LIMIT = 4 << 20
+
+_SETTLED_NS = 100_000_000
+"""A folder that changed more recently than this may change again under the same stamp."""
+
+
+def importable_names(folder: str) -> frozenset[str] | None:
+    """The names in *folder* that an import could find, or None if there is no such folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(
+                entry.name
+                for entry in entries
+                if entry.name.endswith(_IMPORTABLE) or ("." not in entry.name and entry.name != "__pycache__")
+            )
+    except OSError:
+        return None
+
+
+def visible_names(folder: str, *, hidden: bool = False) -> frozenset[str] | None:
+    """The names in *folder* without bytecode and, unless *hidden*, without those that start with a dot."""
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(
+                entry.name + ("/" if entry.is_dir() else "")
+                for entry in entries
+                if entry.name != "__pycache__" and (hidden or not entry.name.startswith("."))
+            )
+    except OSError:
+        return None
+
+
+_READERS = {
+    "import": importable_names,
+    "visible": visible_names,
+    "all": lambda folder: visible_names(folder, hidden=True),
+}
+
+
+@dataclass
+class Inputs:
+    """What a level read while it was loaded."""
+
+    files: dict[str, Stamp | None]
+    exists: dict[str, bool]
+    listings: dict[tuple[str, str], frozenset[str] | None]
+    environment: dict[bytes, bytes | None]
+    initial_environment: dict[bytes, bytes]
+    _hashes: dict[str, bytes | None] = field(default_factory=dict)
+    _folders: dict[tuple[str, str], Stamp] = field(default_factory=dict)
+
+    def counts(self) -> dict[str, int]:
+        """Sizes, for people."""
+        return {
+            "files": len(self.files),
+            "paths": len(self.exists),
+            "listings": len(self.listings),
+            "environment": len(self.environment),
+        }
+
+    def check(self, env: dict[bytes, bytes]) -> None:
+        """Raise unless everything is as it was.
+
+        :param env: the client's environment.
+        :raises Unfit: the client's environment differs in a variable that was read; another client may fit.
+        :raises Stale: something on disk has changed.
+        """
+        self._check_environment(env)
+        for path, was in self.files.items():
+            now = stamp(path)
+            if now != was and not self._same_content(path, was, now):
+                raise Stale(f"{path} has changed")
+        for path, there in self.exists.items():
+            if (stamp(path) is not None) != there:
+                raise Stale(f"{path} has {'gone' if there else 'appeared'}")
+        for (kind, folder), names in self.listings.items():
+            if not self._same_names(kind, folder, names):
+                raise Stale(f"the files in {folder} have changed")
+
+    def _same_names(self, kind: str, folder: str, names: frozenset[str] | None) -> bool:
+        """Compare a listing, skipping folders whose own stamp has not moved since the last comparison."""
+        now = stamp(folder)
+        if now is not None and self._folders.get((kind, folder)) == now:
+            return True
+        if _READERS[kind](folder) != names:
+            return False
+        if now is not None and now.ctime_ns < time.time_ns() - _SETTLED_NS:
+            self._folders[kind, folder] = now
+        return True
+
+    def _check_environment(self, env: dict[bytes, bytes]) -> None:
+        initial = self.initial_environment
+        everything = ALL_NAMES in self.environment
+        for name in env.keys() | initial.keys():
+            if env.get(name) == initial.get(name):
+                continue
+            read = name in self.environment or name.startswith(_ALWAYS) or (everything and name not in _NEVER)
+            if read:
+                raise Unfit(f"environment variable {os.fsdecode(name)} differs")
+
+    def remember_contents(self) -> None:
+        """Hash the recorded files that are unchanged since they were read, so that a mere touch is recognised later."""
+        for path, was in self.files.items():
+            if was is not None and was.size <= _HASH_LIMIT and path not in self._hashes and stamp(path) == was:
+                digest = content_hash(path)
+                if stamp(path) == was:
+                    self._hashes[path] = digest
+
+    def _same_content(self, path: str, was: Stamp | None, now: Stamp | None) -> bool:
+        digest = self._hashes.get(path)
+        if digest is None or was is None or now is None or was.size != now.size:
+            return False
+        if content_hash(path) != digest or stamp(path) != now:
+            return False
+        self.files[path] = now
+        return True

@@ -1,0 +1,1 @@
+"""One run: pytest's own session driven from the request of one client."""

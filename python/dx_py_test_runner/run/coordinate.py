@@ -1,0 +1,249 @@
+"""A run with several workers: forks them, collects what they send, reports it in order, replaces those that die."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from dx_py_test_runner.engine import reports
+from dx_py_test_runner.run.plan import Group
+from dx_py_test_runner.run.release import InOrder
+from dx_py_test_runner.tower.tower import Tower
+from dx_py_test_runner.wire import journal
+from dx_py_test_runner.wire.deaths import how
+from dx_py_test_runner.wire.status import StatusPage
+from dx_py_test_runner.worker import loop
+from dx_py_test_runner.worker.link import Inbox, Limit, Link, warning_from_data
+from dx_py_test_runner.worker.tokens import Tokens
+
+_GRACE = 2.0
+"""Seconds a worker gets to end by itself after it was told to stop at once."""
+
+
+@dataclass(eq=False)
+class Process:
+    """A worker as its coordinator sees it."""
+
+    number: int
+    pid: int
+    inbox: Inbox
+    page: StatusPage
+    ended: bool = False
+    group: Group | None = None
+
+
+class Coordinator:
+    """Drives the workers of one run."""
+
+    def __init__(self, session: Any, tower: Tower, groups: list[Group], count: int) -> None:
+        self.session = session
+        self.config = session.config
+        self.tower = tower
+        self.groups = groups
+        self._count = count
+        self._order = InOrder(len(session.items))
+        self._limit = Limit()
+        self._tokens = Tokens(len(groups))
+        self._selector = selectors.DefaultSelector()
+        self._processes: list[Process] = []
+        self._last_phase: dict[int, str] = {}
+        self._stop: BaseException | None = None
+
+    def run(self) -> None:
+        """Run every item; raises as pytest's loop does when the session must stop."""
+        self.tower.journal.append(journal.IDS, None, [item.nodeid for item in self.session.items])
+        _share_temporary_folder(self.config)
+        try:
+            for number in range(self._count):
+                self._fork(number, None)
+            self._pump()
+            self._release(self._order.rest())
+        except KeyboardInterrupt:
+            self._stop_workers(signal.SIGINT)
+            raise
+        finally:
+            self._stop_workers(signal.SIGKILL)
+            self._tokens.close()
+            self._selector.close()
+        if self._stop is not None:
+            raise self._stop
+
+    # ---- processes
+
+    def _fork(self, number: int, first: Group | None) -> None:
+        ours, theirs = socket.socketpair()
+        page = StatusPage.create()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            for process in self._processes:
+                process.inbox.sock.close()
+            if self.tower.job.control is not None:
+                self.tower.job.control.close()
+            self.tower.channel.close()
+            worker = loop.Worker(
+                self.session, number, Link(theirs, self._limit), page, self.tower.page, self._count
+            )
+            worker.serve([tuple(group) for group in self.groups], self._tokens, first)
+        theirs.close()
+        process = Process(number, pid, Inbox(ours), page)
+        self._processes.append(process)
+        self._selector.register(process.inbox, selectors.EVENT_READ, process)
+
+    def _pump(self) -> None:
+        while self._processes:
+            for key, _events in self._selector.select(1.0):
+                self._receive(key.data)
+            if self._stop is not None:
+                self._stop_workers(signal.SIGTERM)
+        missing = [i for i in range(self._order.head, len(self.session.items)) if not self._order.is_finished(i)]
+        if missing and self._stop is None:
+            raise self._lost(missing)
+
+    def _lost(self, missing: list[int]) -> BaseException:
+        if self.tower.page.stop:
+            return self.session.Interrupted("stopped by the user between two tests")
+        names = ", ".join(self.session.items[i].nodeid for i in missing[:5])
+        return self.session.Interrupted(f"{len(missing)} test(s) were not run: {names}{', …' if missing[5:] else ''}")
+
+    def _receive(self, process: Process) -> None:
+        messages, closed = process.inbox.read()
+        for kind, index, value in messages:
+            self._on_message(process, kind, index, value)
+        if closed:
+            self._on_end(process)
+
+    def _on_end(self, process: Process) -> None:
+        self._selector.unregister(process.inbox)
+        self._processes.remove(process)
+        process.inbox.sock.close()
+        _pid, status = os.waitpid(process.pid, 0)
+        index = process.page.item
+        process.page.close()
+        if not process.ended and self._stop is None:
+            self._replace(process, index, status)
+
+    def _replace(self, process: Process, index: int | None, status: int) -> None:
+        """The item that was running is reported; the rest of its group goes to a fresh fork."""
+        if index is None:
+            self._fork(process.number, None)
+            return
+        if not self._order.is_finished(index):
+            item = self.session.items[index]
+            last = self._last_phase.get(index)
+            if index not in self._last_phase:
+                self._take(journal.START, index, item.location)
+            for report in reports.crash_reports(item, last, how(status)):
+                self._take(journal.REPORT, index, reports.to_data(self.config, report))
+            self._take(journal.FINISH, index, item.location)
+        group = next(group for group in self.groups if group.start <= index < group.stop)
+        self._fork(process.number, Group(index + 1, group.stop))
+
+    def _stop_workers(self, number: signal.Signals) -> None:
+        """End all workers; SIGKILL follows when they take their time."""
+        for process in self._processes:
+            _signal_group(process.pid, number)
+        deadline = time.monotonic() + _GRACE
+        while self._processes and time.monotonic() < deadline and number is not signal.SIGKILL:
+            for key, _events in self._selector.select(max(0.0, deadline - time.monotonic())):
+                process = key.data
+                _messages, closed = process.inbox.read()
+                if closed:
+                    self._forget(process)
+        for process in list(self._processes):
+            _signal_group(process.pid, signal.SIGKILL)
+            self._forget(process)
+
+    def _forget(self, process: Process) -> None:
+        self._selector.unregister(process.inbox)
+        self._processes.remove(process)
+        process.inbox.sock.close()
+        os.waitpid(process.pid, 0)
+        process.page.close()
+
+    # ---- messages
+
+    def _on_message(self, process: Process, kind: str, index: int | None, value: Any) -> None:
+        if kind == loop.END:
+            process.ended = True
+        elif kind == loop.ERROR:
+            self._stop = RuntimeError(f"worker {process.number} failed:\n{value}")
+        elif kind == loop.STOPPED and index is None:
+            process.ended = True
+        elif index is not None:
+            self._take(kind, index, value)
+        elif kind == journal.WARNING:
+            self.config.hook.pytest_warning_recorded.call_historic(kwargs=warning_from_data(value))
+
+    def _take(self, kind: str, index: int, value: Any) -> None:
+        if kind == journal.START:
+            self._last_phase[index] = ""
+        elif kind == journal.REPORT:
+            self._last_phase[index] = value.get("when") or self._last_phase.get(index, "")
+            if value.get("outcome") == "failed" and self.config.option.maxfail == 1:
+                self._limit.value = min(self._limit.value, index)
+        elif kind in (loop.STOPPED, loop.EXIT, loop.INTERRUPT):
+            self._limit.value = min(self._limit.value, index)
+        self._release(self._order.add((kind, index, value)))
+
+    def _release(self, events: list[tuple[str, int, Any]]) -> None:
+        for kind, index, value in events:
+            if self._stop is not None:
+                return
+            self.tower.journal.append(kind, index, value)
+            self._report(kind, index, value)
+            if kind == journal.FINISH or kind in (loop.STOPPED, loop.EXIT, loop.INTERRUPT):
+                self._check_stop(index)
+
+    def _report(self, kind: str, index: int, value: Any) -> None:
+        hook = self.config.hook
+        nodeid = self.session.items[index].nodeid
+        if kind == journal.REPORT:
+            hook.pytest_runtest_logreport(report=reports.from_data(self.config, value))
+        elif kind == journal.START:
+            hook.pytest_runtest_logstart(nodeid=nodeid, location=tuple(value))
+        elif kind == journal.FINISH:
+            hook.pytest_runtest_logfinish(nodeid=nodeid, location=tuple(value))
+        elif kind == journal.WARNING:
+            hook.pytest_warning_recorded.call_historic(kwargs=warning_from_data(value))
+        elif kind == loop.EXIT:
+            message, code = value
+            self._stop = pytest.exit.Exception(message, code)
+        elif kind == loop.INTERRUPT:
+            self._stop = KeyboardInterrupt()
+        elif kind == loop.STOPPED:
+            self._stop = self.session.Interrupted(value)
+
+    def _check_stop(self, index: int) -> None:
+        if self._stop is None and self.session.shouldfail:
+            self._stop = self.session.Failed(self.session.shouldfail)
+        elif self._stop is None and self.session.shouldstop:
+            self._stop = self.session.Interrupted(self.session.shouldstop)
+        if self._stop is not None:
+            self._limit.value = min(self._limit.value, index)
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    for send in (os.killpg, os.kill):
+        try:
+            send(pid, number)
+            return
+        except OSError:
+            continue
+
+
+def _share_temporary_folder(config: Any) -> None:
+    """Workers make their temporary folders below one numbered folder of the run, made by whoever needs it first."""
+    factory = getattr(config, "_tmp_path_factory", None)
+    if factory is None or getattr(factory, "_basetemp", None) is not None:
+        return
+    from dx_py_test_runner.worker.temporary import SharedBase
+
+    SharedBase(factory).install()

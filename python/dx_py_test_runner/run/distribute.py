@@ -1,0 +1,101 @@
+"""How many processes run the items, and which kind of loop drives them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dx_py_test_runner.run import options
+from dx_py_test_runner.run.plan import Group, groups_of, worker_count
+from dx_py_test_runner.tower.tower import Tower
+
+
+def run_items(session: Any, tower: Tower, hazard: str | None) -> None:
+    """Run ``session.items``; raises what pytest's own loop raises when the session must stop."""
+    groups = groups_of([item.nodeid for item in session.items])
+    count = _workers(session, hazard, groups)
+    if count == 1:
+        from dx_py_test_runner.run.inline import InlineLoop
+
+        InlineLoop(session, tower).run()
+    else:
+        from dx_py_test_runner.run.coordinate import Coordinator
+
+        Coordinator(session, tower, groups, count).run()
+
+
+def _workers(session: Any, hazard: str | None, groups: list[Group]) -> int:
+    option = session.config.option
+    asked = option.numprocesses
+    automatic = asked is None or asked == options.AUTO
+    available = options.core_count() if automatic else max(1, asked)
+    if option.maxprocesses:
+        available = min(available, option.maxprocesses)
+    reason = why_one_process(session.config, hazard, automatic=automatic)
+    return 1 if reason else worker_count(available, groups)
+
+
+def why_one_process(config: Any, hazard: str | None, *, automatic: bool) -> str:
+    """Why the tests must run in the process that collected them, or ''.
+
+    :param automatic: the user did not ask for a number of workers.
+    """
+    option = config.option
+    if hazard:
+        return hazard
+    if option.usepdb or option.trace:
+        return "a debugger was asked for"
+    for name in ("setupshow", "setupplan", "setuponly"):
+        if getattr(option, name, False):
+            return "fixtures are shown as they are set up"
+    if automatic and option.capture in ("no", "tee-sys"):
+        return "output is not captured"
+    if automatic:
+        return _shared_state(config)
+    return ""
+
+
+_END_HOOKS = ("pytest_sessionfinish", "pytest_terminal_summary", "pytest_unconfigure")
+_ITEM_HOOKS = (
+    "pytest_runtest_protocol",
+    "pytest_runtest_setup",
+    "pytest_runtest_call",
+    "pytest_runtest_teardown",
+    "pytest_runtest_makereport",
+    "pytest_fixture_setup",
+    "pytest_fixture_post_finalizer",
+    "pytest_pyfunc_call",
+)
+
+_NEEDS_NO_SHARED_STATE = frozenset({"pytest_html", "pytest_metadata", "hypothesis", "anyio", "pytest_asyncio"})
+"""Plugins known to collect what they report from reports alone, or to keep no state between items and the end."""
+
+
+def _shared_state(config: Any) -> str:
+    """A plugin whose end-of-session hook may report what its per-item hooks gathered: both must see one process.
+
+    A conftest counts as soon as it has an end hook, because its fixtures, too, may have gathered something.
+    """
+    hook = config.hook
+    with_end = _implementers(hook, _END_HOOKS)
+    with_items = _implementers(hook, _ITEM_HOOKS)
+    for key, (plugin, name) in with_end.items():
+        origin = _origin(plugin)
+        if origin.startswith(("_pytest.", "dx_py_test_runner.")) or origin.partition(".")[0] in _NEEDS_NO_SHARED_STATE:
+            continue
+        is_conftest = str(getattr(plugin, "__file__", "")).endswith("conftest.py")
+        if is_conftest or key in with_items:
+            return f"{origin} implements {name}"
+    return ""
+
+
+def _implementers(hook: Any, names: tuple[str, ...]) -> dict[int, tuple[Any, str]]:
+    """Plugins that implement one of *names*, by identity (plugins need not be hashable)."""
+    found: dict[int, tuple[Any, str]] = {}
+    for name in names:
+        for implementation in getattr(hook, name).get_hookimpls():
+            found.setdefault(id(implementation.plugin), (implementation.plugin, name))
+    return found
+
+
+def _origin(plugin: Any) -> str:
+    return getattr(plugin, "__name__", None) or type(plugin).__module__

@@ -1,0 +1,146 @@
+"""The loop of a run in one process: pytest's own protocol, item after item, watched from outside.
+
+If a test ends the process, the supervisor has another process resume the run: it replays what the journal holds
+without printing it again, reports the test that died, and goes on behind it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from dx_py_test_runner.engine import reports
+from dx_py_test_runner.tower.tower import Tower
+from dx_py_test_runner.wire import journal
+
+
+class InlineLoop:
+    """Runs ``session.items`` in this process."""
+
+    def __init__(self, session: Any, tower: Tower) -> None:
+        self.session = session
+        self.config = session.config
+        self.tower = tower
+        self._index = {item.nodeid: index for index, item in enumerate(session.items)}
+
+    def run(self) -> None:
+        """Run every item; raises as pytest's loop does when the session must stop."""
+        done = self._resume() if self.tower.job.carry.get("resume") else set()
+        self.config.pluginmanager.register(JournalPlugin(self), "dx-py-journal")
+        self.tower.journal.append(journal.IDS, None, [item.nodeid for item in self.session.items])
+        self._replay_into_own_journal()
+        items = [(index, item) for index, item in enumerate(self.session.items) if index not in done]
+        for position, (index, item) in enumerate(items):
+            following = items[position + 1][1] if position + 1 < len(items) else None
+            if self.tower.page.stop:
+                raise self.session.Interrupted("stopped by the user between two tests")
+            self.tower.page.item = index
+            self.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            self.tower.page.item = None
+            self.check_stop()
+
+    def check_stop(self) -> None:
+        """Raise if the session was asked to stop (by ``-x``, ``--maxfail`` or a plugin)."""
+        if self.session.shouldfail:
+            raise self.session.Failed(self.session.shouldfail)
+        if self.session.shouldstop:
+            raise self.session.Interrupted(self.session.shouldstop)
+
+    # ---- resuming
+
+    def _resume(self) -> set[int]:
+        """Replay the journal of the process that died. Returns the indexes that need not run (again)."""
+        fd = self.tower.job.journal_fd
+        self._entries = list(journal.read(fd)) if fd is not None else []
+        crashed = self.tower.job.carry.get("crashed_items", {})
+        ids: list[str] = []
+        last: dict[str, str] = {}
+        done: set[int] = set()
+        with self._silence():
+            for kind, index, value in self._entries:
+                if kind == journal.IDS:
+                    ids = value
+                elif index is not None and ids[index] in self._index:
+                    self._replay(kind, ids[index], value, last)
+                    if kind == journal.FINISH:
+                        done.add(self._index[ids[index]])
+        for nodeid, manner in crashed.items():
+            index = self._index.get(nodeid)
+            if index is not None and index not in done:
+                self._report_crash(index, last.get(nodeid), manner)
+                done.add(index)
+        self.check_stop()
+        return done
+
+    _entries: list[tuple[str, int | None, Any]] = []
+
+    def _replay(self, kind: str, nodeid: str, value: Any, last: dict[str, str]) -> None:
+        hook = self.config.hook
+        if kind == journal.START:
+            hook.pytest_runtest_logstart(nodeid=nodeid, location=tuple(value))
+        elif kind == journal.REPORT:
+            report = reports.from_data(self.config, value)
+            if isinstance(report, pytest.TestReport):
+                last[nodeid] = report.when or ""
+            hook.pytest_runtest_logreport(report=report)
+        elif kind == journal.FINISH:
+            hook.pytest_runtest_logfinish(nodeid=nodeid, location=tuple(value))
+
+    def _report_crash(self, index: int, last_phase: str | None, manner: str) -> None:
+        item = self.session.items[index]
+        self._entries += [(journal.START, index, item.location)]
+        for report in reports.crash_reports(item, last_phase, manner):
+            self._entries.append((journal.REPORT, index, reports.to_data(self.config, report)))
+            self.config.hook.pytest_runtest_logreport(report=report)
+        self._entries.append((journal.FINISH, index, item.location))
+        self.config.hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+    def _replay_into_own_journal(self) -> None:
+        """The next process that resumes must find everything in one journal."""
+        ids: list[str] = [item.nodeid for item in self.session.items]
+        for kind, index, value in self._entries:
+            if kind == journal.IDS:
+                ids = value
+            elif index is not None and index < len(ids) and ids[index] in self._index:
+                self.tower.journal.append(kind, self._index[ids[index]], value)
+
+    @contextmanager
+    def _silence(self) -> Iterator[None]:
+        """What was printed by the process that died is on the user's screen already."""
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        writer = getattr(reporter, "_tw", None)
+        if writer is None:
+            yield
+            return
+        real, writer._file = writer._file, io.StringIO()
+        try:
+            yield
+        finally:
+            writer._file = real
+
+
+class JournalPlugin:
+    """Writes every report to the journal before anybody else sees it."""
+
+    def __init__(self, loop: InlineLoop) -> None:
+        self._loop = loop
+        self._journal = loop.tower.journal
+        self._index = loop._index
+        self._config = loop.config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
+        self._journal.append(journal.START, self._index.get(str(nodeid)), tuple(location))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        data = reports.to_data(self._config, report)
+        self._journal.append(journal.REPORT, self._index.get(str(report.nodeid)), data)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logfinish(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
+        self._journal.append(journal.FINISH, self._index.get(str(nodeid)), tuple(location))

@@ -1,0 +1,32 @@
+"""Grouping and counting: which items go together, and how many workers pay. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Group(NamedTuple):
+    """Items ``[start, stop)`` of the collected order that stay in one process, one after the other."""
+
+    start: int
+    stop: int
+
+
+def groups_of(nodeids: list[str]) -> list[Group]:
+    """Consecutive items of one file form a group: they share module, class and package fixtures."""
+    groups: list[Group] = []
+    start, current = 0, None
+    for index, nodeid in enumerate(nodeids):
+        path = nodeid.partition("::")[0]
+        if path != current:
+            if index > start:
+                groups.append(Group(start, index))
+            start, current = index, path
+    if len(nodeids) > start:
+        groups.append(Group(start, len(nodeids)))
+    return groups
+
+
+def worker_count(available: int, groups: list[Group]) -> int:
+    """Workers worth starting: never more than groups."""
+    return max(1, min(available, len(groups)))

@@ -1,0 +1,168 @@
+"""The plugin through which a run steers pytest: options, checkpoints, the loop over the items."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from dx_py_test_runner.inputs.record import Recorder
+from dx_py_test_runner.run import fit, options, refresh
+from dx_py_test_runner.tower import adopt, hazards
+from dx_py_test_runner.tower.job import Job
+from dx_py_test_runner.tower.tower import Tower
+from dx_py_test_runner.wire.status import FINISH, LOAD, TESTS
+
+
+class RunPlugin:
+    """Registered before pytest parses anything; lives in the run and, by inheritance, in its workers."""
+
+    def __init__(self, tower: Tower) -> None:
+        self.tower = tower
+        self.delta = adopt.EnvironmentDelta(tower.job.env)
+        self.random_state = adopt.RandomState()
+        self.recorder = Recorder(enabled=tower.job.levels, environment=tower.job.env)
+        self.profile: fit.Profile | None = None
+        self.hazard: str | None = None
+        tower.page.doing = "load:pytest's configuration"
+
+    # ---- configuration
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_addoption(self, parser: Any, pluginmanager: Any) -> None:
+        for name in options.BLOCKED_PLUGINS:
+            pluginmanager.set_blocked(name)
+        options.add_options(parser)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_load_initial_conftests(self) -> None:
+        self.tower.page.doing = "load:the initial conftest files"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: Any) -> None:
+        self.tower.page.doing = "load:pytest_configure"
+        _add_xdist_hooks(config)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        self.tower.page.doing = "load:pytest_sessionstart"
+
+    # ---- checkpoints
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self, session: Any) -> None:
+        """The *configured* level ends here: plugins and initial conftests are loaded, nothing is collected."""
+        config = session.config
+        self.tower.page.doing = "load:collection"
+        self._checkpoint("configured", session, fit.Profile.of(config, self.tower.job, self.recorder))
+        self.recorder.start_collection(config)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, session: Any, config: Any, items: list[Any]
+    ) -> Generator[None, object, object]:
+        """The *collected* level ends here: the items exist, nobody has chosen among them yet."""
+        self.tower.page.doing = "load:the collected items"
+        assert self.profile is not None
+        self._checkpoint("collected", session, self.profile.with_items(session))
+        self._stop_recording()
+        return (yield)
+
+    def _checkpoint(self, name: str, session: Any, profile: fit.Profile) -> None:
+        config = session.config
+        self.profile = profile
+        self.recorder.quiet = True
+        self.delta.close()
+        self.random_state.close()
+        self.hazard = self.hazard or hazards.find(self.recorder)
+        refusal = self.hazard or self.recorder.doubt() or profile.refusal(name, session)
+        if refusal or not self.tower.job.levels:
+            if self.tower.job.levels:
+                self.tower.note(f"no {name} level: {refusal}")
+            self.recorder.quiet = False
+            return
+        inputs = self.recorder.snapshot()
+
+        def check(job: Job) -> None:
+            profile.check(name, job, session)
+            inputs.check(job.env)
+
+        facts = {"argv": list(self.tower.job.args), "inputs": inputs.counts()}
+        again = self.tower.checkpoint(name, check, facts, lambda: adopt.let_go(config))
+        if again:
+            self._serve_another(name, session, profile)
+        self.recorder.quiet = False
+
+    def _serve_another(self, name: str, session: Any, profile: fit.Profile) -> None:
+        """In a fork of the level that stayed behind: become the process of the job it was forked for."""
+        job = self.tower.job
+        self.recorder.stop()
+        adopt.reenter(job, session.config, self.delta)
+        self.delta.before = job.env
+        self.random_state.restore()
+        refresh.for_job(name, job, session, profile)
+        if name == "configured" and job.levels:
+            self.recorder.resume(job.env)
+
+    def _stop_recording(self) -> None:
+        self.recorder.stop()
+
+    # ---- files that killed an earlier attempt
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_make_collect_report(self, collector: Any) -> Any:
+        """Name the file about to be imported; a file that killed an earlier attempt is a collection error."""
+        if not isinstance(collector, pytest.File):
+            return None
+        path = str(collector.path)
+        crashed = self.tower.job.carry.get("crashed_files", {})
+        if path in crashed:
+            text = f"importing {collector.nodeid} ended the process: {crashed[path]}"
+            return pytest.CollectReport(collector.nodeid, "failed", text, [])
+        self.tower.page.doing = f"collect:{path}"
+        return None
+
+    # ---- the items
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: Any) -> bool | None:
+        self._stop_recording()
+        config = session.config
+        if session.testsfailed and not config.option.continue_on_collection_errors:
+            return None  # pytest's own loop raises the error
+        if config.option.collectonly:
+            return None
+        from dx_py_test_runner.run import distribute
+
+        self.tower.page.doing = "test:"
+        self.tower.page.phase = TESTS
+        try:
+            distribute.run_items(session, self.tower, self.hazard)
+        finally:
+            self.tower.page.item = None
+            self.tower.page.phase = FINISH
+            self.tower.page.doing = "finish:pytest_sessionfinish"
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        self.tower.page.phase = FINISH
+        self.tower.page.doing = "finish:pytest_sessionfinish"
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        if self.tower.page.phase != LOAD:
+            self.tower.page.doing = "finish:pytest_unconfigure"
+
+
+def _add_xdist_hooks(config: Any) -> None:
+    """Hooks that pytest-xdist declares are known where it is installed, so that conftests may implement them."""
+    if "xdist" in os.environ.get("PYTEST_PLUGINS", ""):
+        return
+    try:
+        from xdist import newhooks
+    except ImportError:
+        return
+    config.pluginmanager.add_hookspecs(newhooks)

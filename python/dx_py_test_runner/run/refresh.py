@@ -1,0 +1,91 @@
+"""Bringing a level's pytest session up to the client it now serves.
+
+Whatever pytest's own plugins derived from late options or from the clock when they were configured is made anew, in
+place, so that references other plugins hold stay good.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from typing import Any
+
+from dx_py_test_runner.run import fit
+from dx_py_test_runner.tower.job import Job
+
+
+def for_job(name: str, job: Job, session: Any, profile: fit.Profile) -> None:
+    """Make *session*, inherited from a level, the session of *job*."""
+    config = session.config
+    parsed = fit.parse_again(config, job.args, job.env)
+    for key, value in parsed.items():
+        if value != profile.parsed.get(key):
+            setattr(config.option, key, value)
+    _set_arguments(config, job, parsed)
+    _renew_cache_plugins(config, job)
+    _renew_known_plugins(config)
+    _renew_terminal(name, session)
+    if name == "collected":
+        positional = tuple(parsed["file_or_dir"])
+        if positional != profile.args:
+            session.items[:] = fit.select(positional, profile.args, session)
+
+
+def _set_arguments(config: Any, job: Job, parsed: dict[str, Any]) -> None:
+    old = config.invocation_params
+    config.invocation_params = type(old)(args=list(job.args), plugins=old.plugins, dir=old.dir)
+    if parsed["file_or_dir"]:
+        config.args = list(parsed["file_or_dir"])
+
+
+def _renew_cache_plugins(config: Any, job: Job) -> None:
+    """``--lf`` and its kin read the cache when they are configured; earlier runs have written it since."""
+    from _pytest import cacheprovider
+
+    manager = config.pluginmanager
+    for name, kind in (("lfplugin", cacheprovider.LFPlugin), ("nfplugin", cacheprovider.NFPlugin)):
+        old = manager.get_plugin(name)
+        if type(old) is kind:
+            manager.unregister(old)
+            manager.register(kind(config), name)
+    stepwise = manager.get_plugin("stepwiseplugin")
+    if stepwise is not None:
+        manager.unregister(stepwise)
+    if getattr(config.option, "stepwise", False):
+        from _pytest.stepwise import StepwisePlugin
+
+        manager.register(StepwisePlugin(config), "stepwiseplugin")
+
+
+def _renew_known_plugins(config: Any) -> None:
+    """Plugins that fix a clock or a random value when they are loaded."""
+    from _pytest import junitxml
+
+    log = config.stash.get(junitxml.xml_key, None)
+    if log is not None:
+        log.pytest_sessionstart()
+    randomly = sys.modules.get("pytest_randomly")
+    if randomly is not None and getattr(config.option, "randomly_seed", None) == getattr(
+        randomly, "default_seed", object()
+    ):
+        randomly.default_seed = random.Random().getrandbits(32)
+        config.option.randomly_seed = randomly.default_seed
+
+
+def _renew_terminal(name: str, session: Any) -> None:
+    """Start the terminal reporter again for the new client, keeping what loading had to report."""
+    config = session.config
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return
+    from _pytest.terminal import TerminalReporter
+
+    if type(reporter) is TerminalReporter:
+        kept = {key: getattr(reporter, key) for key in ("stats", "_numcollected", "_main_color", "_known_types")}
+        TerminalReporter.__init__(reporter, config, sys.stdout)
+        for key, value in kept.items():
+            setattr(reporter, key, value)
+    reporter.pytest_sessionstart(session=session)
+    if name == "collected":
+        reporter.pytest_collection()
+

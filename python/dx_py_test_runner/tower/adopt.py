@@ -1,0 +1,219 @@
+"""Becoming the client's process: descriptors, environment, directory, limits, randomness.
+
+A forked child starts as a copy of a process that served, or was started for, somebody else. After :func:`enter`
+(from the base) or :func:`reenter` (from a level with a configuration) nothing of that is left that a test could see.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import os
+import random
+import resource
+import sys
+import tempfile
+from typing import Any
+
+from dx_py_test_runner.tower.job import Job
+
+
+class EnvironmentDelta:
+    """What loading did to ``os.environ``: replayed on top of each client's own environment.
+
+    :param before: the client's environment.
+    """
+
+    def __init__(self, before: dict[bytes, bytes]) -> None:
+        self.before = before
+        self.changed: dict[bytes, bytes | None] = {}
+
+    def close(self) -> None:
+        """Compute the difference between the start of loading and now."""
+        now = dict(os.environb)
+        self.changed = {name: value for name, value in now.items() if self.before.get(name) != value}
+        self.changed.update({name: None for name in self.before if name not in now})
+
+
+def enter(job: Job) -> None:
+    """Make the base's child look like a fresh process of the client."""
+    _take_descriptors(job, {0: [0], 1: [1], 2: [2]})
+    _take_circumstances(job)
+    _set_environment(job.env, {})
+    bin_dir = os.path.dirname(sys.executable)
+    sys.argv[:] = [os.path.join(bin_dir, "pytest"), *job.args]
+    # The pytest command's own folder is sys.path[0] there; ours takes no part in imports.
+    sys.path.insert(0, bin_dir)
+    importlib.invalidate_caches()
+    _fresh_streams()
+
+
+def reenter(job: Job, config: Any, delta: EnvironmentDelta) -> None:
+    """Make the child of a configured or collected level serve its own client."""
+    _take_descriptors(job, _capture_targets(config))
+    _take_circumstances(job)
+    _set_environment(job.env, delta.changed)
+    sys.argv[1:] = job.args
+    importlib.invalidate_caches()
+    for stream in (sys.__stdin__, sys.__stdout__, sys.__stderr__):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=stream.isatty())
+
+
+def let_go(config: Any) -> None:
+    """In a process that stays behind as a level: hold nothing of the client's terminal or pipes."""
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for numbers in _capture_targets(config).values():
+        for target in numbers:
+            os.dup2(null, target, inheritable=target <= 2)
+    os.close(null)
+
+
+def _take_descriptors(job: Job, targets: dict[int, list[int]]) -> None:
+    """Put the client's descriptors where the copies of our predecessor's are."""
+    for source, fd in enumerate(job.fds):
+        for target in targets[source]:
+            os.dup2(fd, target, inheritable=target <= 2)
+    for fd in job.fds:
+        os.close(fd)
+    job.fds = []
+    for fd in job.closed:
+        os.close(fd)
+
+
+def _capture_targets(config: Any) -> dict[int, list[int]]:
+    """Every descriptor that holds "the real" stdin, stdout or stderr under pytest's capture, renewing its temporary files."""
+    targets: dict[int, list[int]] = {0: [], 1: [], 2: []}
+    capture = config.pluginmanager.getplugin("capturemanager")
+    streams = getattr(capture, "_global_capturing", None)
+    for number, name in enumerate(("in_", "out", "err")):
+        part = getattr(streams, name, None)
+        if part is None or not hasattr(part, "targetfd_save"):
+            targets[number].append(number)
+            continue
+        targets[number].append(part.targetfd_save)
+        if part._state != "started":
+            targets[number].append(number)
+        if number:
+            _renew_temporary_file(part)
+    _add_faulthandler_target(config, targets)
+    return targets
+
+
+def _renew_temporary_file(part: Any) -> None:
+    """Forks share a file's position; each run captures into a file of its own."""
+    with tempfile.TemporaryFile(buffering=0) as fresh:
+        os.dup2(fresh.fileno(), part.tmpfile.fileno(), inheritable=False)
+        if part._state == "started":
+            os.dup2(fresh.fileno(), part.targetfd)
+
+
+def _add_faulthandler_target(config: Any, targets: dict[int, list[int]]) -> None:
+    try:
+        from _pytest.faulthandler import fault_handler_stderr_fd_key as key
+    except ImportError:
+        return
+    fd = config.stash.get(key, None)
+    if isinstance(fd, int):
+        targets[2].append(fd)
+
+
+def _take_circumstances(job: Job) -> None:
+    os.chdir(job.cwd)
+    os.umask(job.umask)
+    for number, soft, hard in job.rlimits:
+        try:
+            if resource.getrlimit(number) != (soft, hard):
+                resource.setrlimit(number, (soft, hard))
+        except (ValueError, OSError):
+            continue
+    atexit._clear()
+
+
+def _set_environment(env: dict[bytes, bytes], changed: dict[bytes, bytes | None]) -> None:
+    """Replace the whole environment, C side included, by the client's plus what loading had changed."""
+    wanted = dict(env)
+    for name, value in changed.items():
+        if value is None:
+            wanted.pop(name, None)
+        else:
+            wanted[name] = value
+    now = os.environb
+    for name in [name for name in now if name not in wanted]:
+        del now[name]
+    for name, value in wanted.items():
+        if now.get(name) != value:
+            now[name] = value
+
+
+def _fresh_streams() -> None:
+    """Text streams over 0, 1, 2 as an interpreter makes them at start, for the client's terminal or pipes."""
+    unbuffered = bool(getattr(sys.__stdout__, "write_through", False))
+    for name, fd, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            setattr(sys, name, None)
+            setattr(sys, f"__{name}__", None)
+            continue
+        old = getattr(sys, f"__{name}__")
+        raw = open(fd, mode + "b", buffering=0 if mode == "w" and unbuffered else -1, closefd=False)
+        stream = _text_stream(raw, fd, mode, old, unbuffered)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _text_stream(raw: Any, fd: int, mode: str, old: Any, unbuffered: bool) -> Any:
+    import io
+
+    stream = io.TextIOWrapper(
+        raw,
+        encoding=getattr(old, "encoding", None),
+        errors="backslashreplace" if fd == 2 else getattr(old, "errors", None),
+        newline=None if mode == "r" else "\n",
+        line_buffering=fd == 2 or (mode == "w" and os.isatty(fd)),
+        write_through=mode == "w" and unbuffered,
+    )
+    stream.mode = mode
+    return stream
+
+
+class RandomState:
+    """Keeps ``random``'s state as loading left it, when loading seeded it.
+
+    Forked children reseed ``random``, which would lose a ``random.seed(0)`` of a conftest; keeping the state without
+    a seed would make every warm run draw the same numbers. So the two are told apart.
+    """
+
+    _BLOCKS = 64
+
+    def __init__(self) -> None:
+        random.seed()
+        self._start = random.getstate()
+        self._seeded: Any = None
+
+    def close(self) -> None:
+        """Look at the state that loading left behind."""
+        now = random.getstate()
+        self._seeded = None if self._drawn_only(now) else now
+
+    def restore(self) -> None:
+        """After a fork: the seeded state as loading left it, or a fresh seed."""
+        if self._seeded is not None:
+            random.setstate(self._seeded)
+        else:
+            random.seed()
+            self._start = random.getstate()
+
+    def _drawn_only(self, now: Any) -> bool:
+        """Whether *now* is reached from the start by drawing numbers, however many (within reason)."""
+        if now[1][:-1] == self._start[1][:-1]:
+            return True
+        twin = random.Random()
+        twin.setstate(self._start)
+        for _ in range(self._BLOCKS):
+            for _ in range(624):
+                twin.getrandbits(32)
+            if twin.getstate()[1][:-1] == now[1][:-1]:
+                return True
+        return False

@@ -1,0 +1,79 @@
+"""Fork hazards: what loading left in the process that a forked child would share or lack.
+
+Looked for at every checkpoint; whoever has one is not kept as a level, and its tests run in the process that loaded it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Any
+
+
+def find(recorder: Any) -> str | None:
+    """The first hazard in this process, in words, or None."""
+    if recorder.effects:
+        effect = recorder.effects[0]
+        return f"{effect.what} at {effect.culprit}"
+    return find_live()
+
+
+def find_live() -> str | None:
+    """Threads, child processes and descriptors that a fork would duplicate or lose."""
+    threads = len(os.listdir("/proc/self/task"))
+    if threads > 1:
+        return f"{threads - 1} thread(s) started while loading: {_thread_names()}"
+    if _has_children():
+        return "a child process started while loading"
+    return _open_handle()
+
+
+def _thread_names() -> str:
+    import threading
+
+    me = threading.main_thread()
+    names = [thread.name for thread in threading.enumerate() if thread is not me]
+    return ", ".join(names) or "not made by Python"
+
+
+def _has_children() -> bool:
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children") as file:
+            return bool(file.read().strip())
+    except OSError:
+        return False
+
+
+def _open_handle() -> str | None:
+    """A socket, or a file open for writing, that is not ours or pytest's own."""
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        if fd <= 2 or fd in _OWN:
+            continue
+        try:
+            mode = os.fstat(fd).st_mode
+            target = os.readlink(f"/proc/self/fd/{fd}")
+        except OSError:
+            continue
+        if stat.S_ISSOCK(mode):
+            return f"a socket open since loading (descriptor {fd})"
+        if stat.S_ISREG(mode) and _writable(fd) and not target.endswith("(deleted)"):
+            return f"{target} open for writing since loading"
+        if "anon_inode:[event" in target:
+            return f"an event loop open since loading (descriptor {fd})"
+    return None
+
+
+def _writable(fd: int) -> bool:
+    import fcntl
+
+    return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+
+
+_OWN: set[int] = set()
+
+
+def set_own(fds: set[int]) -> None:
+    """Declare the descriptors that are the runner's own."""
+    _OWN.clear()
+    _OWN.update(fds)

@@ -1,0 +1,116 @@
+"""Checkpoints: places in pytest's natural flow where a process can stay behind as a level of the tower.
+
+A cold run is pytest's own start, unchanged. At a checkpoint it forks: the child goes on with the run, the parent
+waits. When the parent is asked for another run it forks again, and that child continues *from the checkpoint* with
+the other client's request. So a warm run has done exactly what a cold one does, in the same order, only earlier.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from dx_py_test_runner.wire import frames
+from dx_py_test_runner.wire.journal import Journal
+from dx_py_test_runner.wire.status import LOAD, StatusPage
+from dx_py_test_runner.wire.channel import Channel, ChannelClosed
+from dx_py_test_runner.tower import hazards
+from dx_py_test_runner.tower.job import Job
+from dx_py_test_runner.tower.zygote import wait_for_job
+
+
+class Tower:
+    """The process's place in the tower: the job it serves and its connection to the supervisor."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.page: StatusPage
+        self.journal: Journal
+        self._open_state()
+
+    @property
+    def channel(self) -> Channel:
+        assert self.job.channel is not None
+        return self.job.channel
+
+    def _open_state(self) -> None:
+        """A status page and a journal for this run, known to supervisor and launcher before anything is loaded."""
+        self._own_descriptors()
+        self.page = StatusPage.create()
+        self.page.phase = LOAD
+        self.journal = Journal.create()
+        self.tell({"op": "state", "run": self.job.number}, [self.page.fd, self.journal.fd])
+        self._announce()
+
+    def _own_descriptors(self) -> None:
+        """Our own sockets are no fork hazard."""
+        control = [] if self.job.control is None else [self.job.control.fileno()]
+        hazards.set_own({self.channel.fileno(), *control})
+
+    def _announce(self) -> None:
+        """Tell the launcher which process to signal from now on."""
+        self.page.pid = os.getpid()
+        if self.job.control is not None:
+            try:
+                frames.send_frame(
+                    self.job.control, frames.STARTED, os.getpid().to_bytes(4, "little"), [self.page.fd]
+                )
+            except OSError:
+                pass
+
+    def tell(self, message: dict[str, Any], fds: list[int] | tuple[int, ...] = ()) -> None:
+        """Send a message to the supervisor; a run goes on without one."""
+        try:
+            self.channel.send(message, fds)
+        except ChannelClosed:
+            pass
+
+    def note(self, text: str) -> None:
+        """Leave a line in the daemon's log."""
+        self.tell({"op": "note", "run": self.job.number, "text": text})
+
+    def checkpoint(
+        self, name: str, check: Callable[[Job], None], facts: dict[str, Any], let_go: Callable[[], None]
+    ) -> bool:
+        """Let a level stay behind here, if the run may leave levels at all.
+
+        :param check: raises ``Unfit`` or ``Stale`` for jobs that cannot start here.
+        :param facts: plain values about the level for ``dx-py doctor`` and ``dx-py daemon status``.
+        :param let_go: releases the client's terminal in the process that stays behind.
+        :returns: False in the process that goes on with the same run; True in one that serves another job from here.
+        """
+        if not self.job.levels:
+            return False
+        ours, theirs = Channel.pair()
+        level_pid = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            self.channel.close()
+            os.setpgid(0, 0)
+            self.job.channel = theirs
+            self._own_descriptors()
+            self._announce()
+            return False
+        theirs.close()
+        channel = self.channel
+        message = {
+            "op": "level",
+            "run": self.job.number,
+            "name": name,
+            "pid": level_pid,
+            "child": pid,
+            "cwd": self.job.cwd,
+            "facts": facts,
+        }
+        self.tell(message, [ours.fileno()])
+        ours.close()
+        self.job.channel = None
+        self.job.drop()
+        self.page.close()
+        os.close(self.journal.fd)
+        let_go()
+        self.job = wait_for_job(channel, name, check, first_child=pid)
+        self._open_state()
+        return True

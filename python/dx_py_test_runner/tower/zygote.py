@@ -1,0 +1,114 @@
+"""A zygote: a process that waits, and forks itself when asked.
+
+:func:`wait_for_job` returns only in the forked children. The parent reports to the supervisor what it forked and how
+each child ended, and ends itself when its channel closes.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import selectors
+from collections.abc import Callable
+from typing import NoReturn
+
+from dx_py_test_runner.inputs.compare import Stale, Unfit
+from dx_py_test_runner.tower.job import Job
+from dx_py_test_runner.wire.channel import Channel, ChannelClosed
+
+
+def wait_for_job(
+    channel: Channel, level: str, check: Callable[[Job], None], first_child: int | None = None
+) -> Job:
+    """Serve the supervisor until a forked child has a job to do.
+
+    :param check: raises :class:`~dx_py_test_runner.inputs.compare.Unfit` or ``Stale`` when the job cannot be served from here.
+    :param first_child: a child that exists already and whose end must be reported, too.
+    :returns: the job, in the child; its ``channel`` leads to the supervisor.
+    """
+    gc.collect()
+    gc.freeze()
+    children: dict[int, int] = {}
+    with selectors.DefaultSelector() as selector:
+        selector.register(channel, selectors.EVENT_READ, channel)
+        if first_child is not None:
+            _watch(selector, children, first_child)
+        while True:
+            for key, _events in selector.select():
+                if key.data is not channel:
+                    selector.unregister(key.fd)
+                    _report_end(channel, children.pop(key.fd), key.fd)
+                    continue
+                job = _next_job(channel, level, check)
+                if job is None:
+                    continue
+                pid = _fork(channel, job)
+                if pid == 0:
+                    for pidfd in children:
+                        os.close(pidfd)
+                    return job
+                _watch(selector, children, pid)
+
+
+def _watch(selector: selectors.BaseSelector, children: dict[int, int], pid: int) -> None:
+    pidfd = os.pidfd_open(pid)
+    children[pidfd] = pid
+    selector.register(pidfd, selectors.EVENT_READ, None)
+
+
+def _next_job(channel: Channel, level: str, check: Callable[[Job], None]) -> Job | None:
+    try:
+        message, fds = channel.receive()
+    except ChannelClosed:
+        leave()
+    if message["op"] == "quit":
+        leave()
+    job = Job.from_message(message, fds)
+    try:
+        check(job)
+        return job
+    except (Unfit, Stale) as reason:
+        operation = "stale" if isinstance(reason, Stale) else "unfit"
+        answer = {"op": operation, "run": job.number, "level": level, "why": str(reason)}
+    job.drop()
+    try:
+        channel.send(answer)
+    except ChannelClosed:
+        leave()
+    return None
+
+
+def _fork(channel: Channel, job: Job) -> int:
+    """Fork a child for *job*; both sides know each other when this returns."""
+    ours, theirs = Channel.pair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        channel.close()
+        os.setpgid(0, 0)
+        job.channel = theirs
+        return 0
+    theirs.close()
+    try:
+        channel.send({"op": "forked", "run": job.number, "pid": pid}, [ours.fileno()])
+    except ChannelClosed:
+        pass
+    ours.close()
+    job.drop()
+    return pid
+
+
+def _report_end(channel: Channel, pid: int, pidfd: int) -> None:
+    os.close(pidfd)
+    try:
+        _pid, status = os.waitpid(pid, 0)
+        channel.send({"op": "exited", "pid": pid, "status": status})
+    except ChildProcessError:
+        pass
+    except ChannelClosed:
+        leave()
+
+
+def leave() -> NoReturn:
+    """End a zygote: its children are runs of their own and finish by themselves."""
+    os._exit(0)

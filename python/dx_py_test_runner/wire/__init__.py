@@ -1,0 +1,1 @@
+"""What crosses process boundaries: frames, channels, the status page and the journal. The ground floor."""

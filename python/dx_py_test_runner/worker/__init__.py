@@ -1,0 +1,1 @@
+"""Workers: forked processes that run items and send back their reports."""

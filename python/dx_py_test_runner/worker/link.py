@@ -1,0 +1,117 @@
+"""The way from a worker to its coordinator: whole messages over a socket, safe once sent.
+
+Tests may close or replace any descriptor. A worker notices before it writes into somebody else's file, and ends; the
+coordinator then reports the test that it was running.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import pickle
+import socket
+import struct
+import warnings
+from typing import Any
+
+from dx_py_test_runner.wire.journal import dumps, loads
+
+_LENGTH = struct.Struct("<I")
+
+LOST_LINK_STATUS = 86
+"""Exit status of a worker whose descriptors were closed under it."""
+
+NO_LIMIT = 0xFFFFFFFF
+
+
+class Limit:
+    """A number shared by run and workers: items behind it need not be started (``-x`` has struck)."""
+
+    def __init__(self) -> None:
+        self._map = mmap.mmap(-1, mmap.PAGESIZE)
+        self.value = NO_LIMIT
+
+    @property
+    def value(self) -> int:
+        return _LENGTH.unpack_from(self._map, 0)[0]
+
+    @value.setter
+    def value(self, index: int) -> None:
+        _LENGTH.pack_into(self._map, 0, index)
+
+
+class Link:
+    """A worker's end."""
+
+    def __init__(self, sock: socket.socket, limit: Limit) -> None:
+        self._fd = sock.fileno()
+        self._sock = sock
+        self._limit = limit
+        status = os.fstat(self._fd)
+        self._identity = (status.st_dev, status.st_ino)
+
+    @property
+    def limit(self) -> int:
+        return self._limit.value
+
+    def send(self, kind: str, index: int | None, value: Any = None) -> None:
+        """Send one message; returns when it is in the kernel's hands."""
+        body = dumps((kind, index, value))
+        data = _LENGTH.pack(len(body)) + body
+        try:
+            status = os.fstat(self._fd)
+            if (status.st_dev, status.st_ino) != self._identity:
+                os._exit(LOST_LINK_STATUS)
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except OSError:
+            os._exit(LOST_LINK_STATUS)
+
+
+class Inbox:
+    """The coordinator's end: collects bytes into messages."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._data = bytearray()
+
+    def fileno(self) -> int:
+        return self.sock.fileno()
+
+    def read(self) -> tuple[list[tuple[str, int | None, Any]], bool]:
+        """The messages that have arrived, and whether the worker's end is closed."""
+        try:
+            piece = self.sock.recv(1 << 20)
+        except BlockingIOError:
+            return [], False
+        except OSError:
+            piece = b""
+        self._data += piece
+        messages = []
+        at = 0
+        while len(self._data) - at >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._data, at)
+            end = at + _LENGTH.size + length
+            if end > len(self._data):
+                break
+            messages.append(loads(bytes(self._data[at + _LENGTH.size : end])))
+            at = end
+        del self._data[:at]
+        return messages, not piece
+
+
+def warning_to_data(message: Any, when: str, nodeid: str, location: Any) -> tuple[Any, ...]:
+    """A recorded warning as values that survive the way; a warning that cannot be pickled keeps text and category name."""
+    try:
+        body = pickle.dumps((message.message, message.category))
+    except Exception:
+        body = pickle.dumps((UserWarning(str(message.message)), UserWarning))
+    return (body, message.filename, message.lineno, message.line, when, str(nodeid), location)
+
+
+def warning_from_data(data: tuple[Any, ...]) -> dict[str, Any]:
+    """The arguments of ``pytest_warning_recorded`` again."""
+    body, filename, lineno, line, when, nodeid, location = data
+    text, category = pickle.loads(body)
+    message = warnings.WarningMessage(text, category, filename, lineno, line=line)
+    return {"warning_message": message, "when": when, "nodeid": nodeid, "location": location}

@@ -1,0 +1,182 @@
+"""A worker: claims groups, runs their items through pytest's protocol, sends every report to the coordinator."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import pytest
+
+from dx_py_test_runner.wire import journal
+from dx_py_test_runner.wire.status import StatusPage
+from dx_py_test_runner.worker.link import Link
+from dx_py_test_runner.worker.tokens import Tokens
+
+_SILENCED_HOOKS = (
+    "pytest_runtest_logstart",
+    "pytest_runtest_logreport",
+    "pytest_runtest_logfinish",
+    "pytest_warning_recorded",
+)
+"""Reporting happens once, in the run: its listeners are taken off these hooks in a worker."""
+
+_PR_SET_PDEATHSIG = 1
+
+STOPPED = "stopped"
+EXIT = "exit"
+INTERRUPT = "interrupt"
+ERROR = "error"
+END = "end"
+
+
+class Worker:
+    """One forked process of a run."""
+
+    def __init__(self, session: Any, number: int, link: Link, page: StatusPage, run_page: StatusPage, total: int) -> None:
+        self.session = session
+        self.config = session.config
+        self.name = f"gw{number}"
+        self.link = link
+        self.page = page
+        self.run_page = run_page
+        self._total = total
+
+    def serve(self, groups: list[tuple[int, int]], tokens: Tokens, first: tuple[int, int] | None) -> NoReturn:
+        """Run *first*, then whatever can be claimed, and end the process."""
+        code = 1
+        try:
+            self._become_worker()
+            self._run(groups, tokens, first)
+            code = 0
+        except BaseException:
+            import traceback
+
+            self.link.send(ERROR, None, traceback.format_exc())
+        finally:
+            self._finish()
+            os._exit(code)
+
+    # ---- becoming a worker
+
+    def _become_worker(self) -> None:
+        os.setpgid(0, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.environ["PYTEST_XDIST_WORKER"] = self.name
+        os.environ["PYTEST_XDIST_WORKER_COUNT"] = str(self._total)
+        testrun = os.environ.setdefault("PYTEST_XDIST_TESTRUNUID", f"dx-py-{os.getppid()}")
+        self.config.workerinput = {
+            "workerid": self.name,
+            "workercount": self._total,
+            "testrunuid": testrun,
+            "mainargv": list(sys.argv),
+        }
+        self.config.workeroutput = {}
+        self._silence_listeners()
+        self.config.pluginmanager.register(Sender(self), "dx-py-sender")
+
+    def _silence_listeners(self) -> None:
+        """Take reporting plugins off the reporting hooks; ``session`` keeps counting failures for ``-x``."""
+        for name in _SILENCED_HOOKS:
+            caller = getattr(self.config.hook, name)
+            for implementation in list(caller.get_hookimpls()):
+                if implementation.plugin is not self.session:
+                    caller._remove_plugin(implementation.plugin)
+
+    # ---- running
+
+    def _run(self, groups: list[tuple[int, int]], tokens: Tokens, first: tuple[int, int] | None) -> None:
+        items = self.session.items
+        indexes = self._indexes(groups, tokens, first)
+        current = next(indexes, None)
+        while current is not None:
+            if self.run_page.stop or current > self.link.limit:
+                self.link.send(STOPPED, None)
+                return
+            following = next(indexes, None)
+            self.page.item = current
+            try:
+                self.config.hook.pytest_runtest_protocol(
+                    item=items[current], nextitem=None if following is None else items[following]
+                )
+            except pytest.exit.Exception as stop:
+                self.link.send(EXIT, current, (stop.msg, stop.returncode))
+                return
+            except KeyboardInterrupt as interrupt:
+                self.link.send(INTERRUPT, current, _where(interrupt))
+                return
+            self.page.item = None
+            if self.session.shouldstop:
+                self.link.send(STOPPED, current, str(self.session.shouldstop))
+                return
+            current = following
+
+    def _indexes(
+        self, groups: list[tuple[int, int]], tokens: Tokens, first: tuple[int, int] | None
+    ) -> Iterator[int]:
+        """Item indexes one after the other; asking for one more than is run claims the next group in time."""
+        if first is not None:
+            yield from range(*first)
+        while (number := tokens.claim()) is not None:
+            yield from range(*groups[number])
+
+    def _finish(self) -> None:
+        try:
+            self.page.item = None
+            _save_coverage()
+            self.link.send(END, None, None)
+        except BaseException:
+            pass
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (AttributeError, OSError, ValueError):
+                pass
+
+
+def _where(interrupt: BaseException) -> str:
+    trace = interrupt.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""
+
+
+def _save_coverage() -> None:
+    """A measuring ``coverage`` writes this process's data beside the run's, to be combined at the end."""
+    coverage = sys.modules.get("coverage")
+    current = coverage.Coverage.current() if coverage is not None else None
+    if current is not None:
+        current.stop()
+        current.save()
+
+
+class Sender:
+    """Sends what would be reported here to the coordinator."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._link = worker.link
+        self._page = worker.page
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
+        self._link.send(journal.START, self._page.item, tuple(location))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        from dx_py_test_runner.engine.reports import to_data
+
+        self._link.send(journal.REPORT, self._page.item, to_data(self._worker.config, report))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logfinish(self, nodeid: str, location: Any) -> None:
+        self._link.send(journal.FINISH, self._page.item, tuple(location))
+
+    def pytest_warning_recorded(self, warning_message: Any, when: str, nodeid: str, location: Any) -> None:
+        from dx_py_test_runner.worker.link import warning_to_data
+
+        self._link.send(journal.WARNING, self._page.item, warning_to_data(warning_message, when, nodeid, location))
