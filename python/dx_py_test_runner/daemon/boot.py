@@ -20,10 +20,16 @@ def main() -> None:
     fd = int(sys.argv[1])
     os.set_inheritable(fd, False)
     os.setsid()
-    from dx_py_test_runner.daemon.supervisor import Supervisor
+    from dx_py_test_runner.daemon.supervisor import BecomeBase, Supervisor
 
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=fd)
-    sys.exit(Supervisor().serve_spawned(control))
+    try:
+        sys.exit(Supervisor().serve_spawned(control))
+    except BecomeBase as fork:
+        channel = fork.channel
+    from dx_py_test_runner.tower.base import serve
+
+    serve(channel)
 
 
 BOOT = (

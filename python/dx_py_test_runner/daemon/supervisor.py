@@ -6,6 +6,7 @@ that spawned it and ends. What to do is decided in ``plan.py`` and ``explain.py`
 
 from __future__ import annotations
 
+import collections
 import os
 import selectors
 import signal
@@ -59,7 +60,13 @@ class Run:
     ended_at: float | None = None
     hung_up_at: float | None = None
     carry: dict[str, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+
+
+class BecomeBase(BaseException):
+    """Raised in a forked child to leave the supervisor's frames behind: it is the tower's base process now."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
 
 
 class Supervisor:
@@ -67,8 +74,8 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
-        self._levels: list[Level] = []
-        self._runs: dict[int, Run] = {}
+        self.levels: list[Level] = []
+        self.runs: dict[int, Run] = {}
         self._number = 0
         self._listener: socket.socket | None = None
         self._lock = -1
@@ -79,6 +86,7 @@ class Supervisor:
         self._leaving = False
         self._last_use = time.monotonic()
         self._base_children: set[int] = set()
+        self._notes: collections.deque[str] = collections.deque(maxlen=200)
 
     # ---- life
 
@@ -114,7 +122,7 @@ class Supervisor:
         self._close()
 
     def _finished(self) -> bool:
-        if self._runs:
+        if self.runs:
             return False
         if self._listener is None or self._leaving:
             return True
@@ -123,8 +131,8 @@ class Supervisor:
         return time.monotonic() - self._last_use > lifecycle.IDLE_SECONDS
 
     def _patience(self) -> float | None:
-        waits = [run.ended_at + _DEATH_GRACE for run in self._runs.values() if run.ended_at]
-        waits += [run.hung_up_at + _HANGUP_GRACE for run in self._runs.values() if run.hung_up_at]
+        waits = [run.ended_at + _DEATH_GRACE for run in self.runs.values() if run.ended_at]
+        waits += [run.hung_up_at + _HANGUP_GRACE for run in self.runs.values() if run.hung_up_at]
         if waits:
             return max(0.0, min(waits) - time.monotonic())
         return None if self._listener is None else 5.0
@@ -134,7 +142,7 @@ class Supervisor:
             if lifecycle.owns(self._socket_path, self._listener, self._born):
                 os.unlink(self._socket_path)
             self._listener.close()
-        for level in list(self._levels):
+        for level in list(self.levels):
             self._drop(level)
 
     def _log(self, text: str) -> None:
@@ -152,6 +160,10 @@ class Supervisor:
             if pid == 0:
                 return
             self._base_children.discard(pid)
+
+    def recent_notes(self) -> list[str]:
+        """What runs had to say about themselves, without repetition, oldest first."""
+        return list(dict.fromkeys(self._notes))
 
     # ---- clients
 
@@ -187,11 +199,11 @@ class Supervisor:
         if request.argv[:1] == ["daemon"]:
             return ""
         if request.build != self._build or lifecycle.own_code() != self._code:
-            self._leave()
+            self.leave()
             return "the daemon runs another build"
         return ""
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         """Stop listening, so that the next launcher starts a daemon of its own; runs in progress end first."""
         self._leaving = True
         if self._listener is not None:
@@ -213,7 +225,7 @@ class Supervisor:
         if request.argv[:1] == ["daemon"]:
             self._own_verb(run)
             return
-        self._runs[run.number] = run
+        self.runs[run.number] = run
         self._selector.register(control, selectors.EVENT_READ, lambda: self._on_control(run))
         self._start(run)
         if self._listener is not None and self._number == 1:
@@ -254,7 +266,7 @@ class Supervisor:
         """Ask the best level that has not been asked yet; make a new base when there is none left."""
         candidates = [
             Candidate(level, level.name, level.cwd, level.argv, level.used)
-            for level in self._levels
+            for level in self.levels
             if level not in run.asked
         ]
         wanted = order_levels(candidates, run.request.cwd, tuple(run.request.argv), fresh="crashed_files" in run.carry)
@@ -291,7 +303,7 @@ class Supervisor:
 
     def _new_base(self, run: Run) -> Level:
         ours, theirs = Channel.pair()
-        if not self._levels and not self._number > 1:
+        if not self.levels and not self._number > 1:
             # The first base is a plain fork: this process was started in the client's own environment.
             pid = os.fork()
             if pid == 0:
@@ -318,9 +330,9 @@ class Supervisor:
     def _be_base(self, ours: Channel, theirs: Channel) -> None:
         """In the forked child: keep nothing of the supervisor's but the channel."""
         ours.close()
-        for level in self._levels:
+        for level in self.levels:
             level.channel.close()
-        for run in self._runs.values():
+        for run in self.runs.values():
             run.control.close()
             for fd in run.fds:
                 os.close(fd)
@@ -328,18 +340,15 @@ class Supervisor:
             self._listener.close()
             os.close(self._lock)
         self._selector.close()
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        from dx_py_test_runner.tower.base import serve
-
-        serve(theirs)
+        raise BecomeBase(theirs)
 
     def _add_level(self, level: Level) -> None:
-        self._levels.append(level)
+        self.levels.append(level)
         self._selector.register(level.channel, selectors.EVENT_READ, lambda: self._on_level(level))
 
     def _drop(self, level: Level) -> None:
-        if level in self._levels:
-            self._levels.remove(level)
+        if level in self.levels:
+            self.levels.remove(level)
             self._selector.unregister(level.channel)
             try:
                 level.channel.send({"op": "quit"})
@@ -354,14 +363,14 @@ class Supervisor:
             message, fds = level.channel.receive()
         except ChannelClosed:
             self._drop(level)
-            for run in list(self._runs.values()):
+            for run in list(self.runs.values()):
                 if run.asked and run.asked[-1] is level and run.channel is None and not run.done:
                     self._start(run)
             return
         self._on_message(level, message, fds)
 
     def _on_message(self, level: Level | None, message: dict[str, Any], fds: list[int]) -> None:
-        run = self._runs.get(message.get("run", 0))
+        run = self.runs.get(message.get("run", 0))
         operation = message["op"]
         if operation == "exited":
             self._on_exited(message["pid"], message["status"])
@@ -384,7 +393,7 @@ class Supervisor:
         elif operation == "done":
             run.done = True
         elif operation == "note":
-            run.notes.append(message["text"])
+            self._notes.append(message["text"])
             self._log(f"run {run.number}: {message['text']}")
 
     def _adopt(self, run: Run, pid: int, channel: Channel) -> None:
@@ -429,14 +438,14 @@ class Supervisor:
         from dx_py_test_runner.daemon.plan import KEEP
 
         for name, most in KEEP.items():
-            of_kind = sorted((level for level in self._levels if level.name == name), key=lambda level: level.used)
+            of_kind = sorted((level for level in self.levels if level.name == name), key=lambda level: level.used)
             for level in of_kind[: max(0, len(of_kind) - most)]:
                 self._drop(level)
 
     # ---- ends
 
     def _on_exited(self, pid: int, status: int) -> None:
-        for run in list(self._runs.values()):
+        for run in list(self.runs.values()):
             if run.pid == pid:
                 if run.done:
                     self._forget(run)
@@ -445,7 +454,7 @@ class Supervisor:
 
     def _look_after_deaths(self) -> None:
         now = time.monotonic()
-        for run in list(self._runs.values()):
+        for run in list(self.runs.values()):
             if run.ended_at and not run.done and now - run.ended_at >= _DEATH_GRACE:
                 self._died(run, None)
             elif run.hung_up_at and now - run.hung_up_at >= _HANGUP_GRACE:
@@ -481,7 +490,7 @@ class Supervisor:
         self._forget(run)
 
     def _forget(self, run: Run) -> None:
-        if self._runs.pop(run.number, None) is None:
+        if self.runs.pop(run.number, None) is None:
             return
         self._last_use = time.monotonic()
         try:

@@ -39,7 +39,11 @@ class InlineLoop:
             if self.tower.page.stop:
                 raise self.session.Interrupted("stopped by the user between two tests")
             self.tower.page.item = index
-            self.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            try:
+                self.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            finally:
+                # Also when pytest fails on descriptors that a test has closed: another process goes on then.
+                self.tower.journal.check()
             self.tower.page.item = None
             self.check_stop()
 
@@ -55,13 +59,15 @@ class InlineLoop:
     def _resume(self) -> set[int]:
         """Replay the journal of the process that died. Returns the indexes that need not run (again)."""
         fd = self.tower.job.journal_fd
+        # Read twice: making a report of its data consumes the data.
         self._entries = list(journal.read(fd)) if fd is not None else []
+        entries = list(journal.read(fd)) if fd is not None else []
         crashed = self.tower.job.carry.get("crashed_items", {})
         ids: list[str] = []
         last: dict[str, str] = {}
         done: set[int] = set()
-        with self._silence():
-            for kind, index, value in self._entries:
+        with silence(self.config):
+            for kind, index, value in entries:
                 if kind == journal.IDS:
                     ids = value
                 elif index is not None and ids[index] in self._index:
@@ -108,19 +114,21 @@ class InlineLoop:
             elif index is not None and index < len(ids) and ids[index] in self._index:
                 self.tower.journal.append(kind, self._index[ids[index]], value)
 
-    @contextmanager
-    def _silence(self) -> Iterator[None]:
-        """What was printed by the process that died is on the user's screen already."""
-        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        writer = getattr(reporter, "_tw", None)
-        if writer is None:
-            yield
-            return
-        real, writer._file = writer._file, io.StringIO()
-        try:
-            yield
-        finally:
-            writer._file = real
+
+
+@contextmanager
+def silence(config: Any) -> Iterator[None]:
+    """What was printed by the process that died is on the user's screen already."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    writer = getattr(reporter, "_tw", None)
+    if writer is None:
+        yield
+        return
+    real, writer._file = writer._file, io.StringIO()
+    try:
+        yield
+    finally:
+        writer._file = real
 
 
 class JournalPlugin:

@@ -86,6 +86,7 @@ LATE = frozenset(
         "deselect",
         "maxfail",
         "verbose",
+        "quiet",
         "tbstyle",
         "xfail_tb",
         "showlocals",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Generator
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from dx_py_test_runner.inputs.record import Recorder
 from dx_py_test_runner.run import fit, options, refresh
+from dx_py_test_runner.run.inline import silence
 from dx_py_test_runner.tower import adopt, hazards
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.tower import Tower
@@ -45,11 +47,18 @@ class RunPlugin:
         self.tower.page.doing = "load:pytest_configure"
         _add_xdist_hooks(config)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionstart(self) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionstart(self, session: Any) -> Generator[None, object, object]:
         self.tower.page.doing = "load:pytest_sessionstart"
+        with silence(session.config) if self.tower.job.carry else contextlib.nullcontext():
+            return (yield)
 
     # ---- checkpoints
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_finish(self, session: Any) -> Generator[None, object, object]:
+        with silence(session.config) if self.tower.job.carry.get("resume") else contextlib.nullcontext():
+            return (yield)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self, session: Any) -> None:
@@ -76,7 +85,7 @@ class RunPlugin:
         self.recorder.quiet = True
         self.delta.close()
         self.random_state.close()
-        self.hazard = self.hazard or hazards.find(self.recorder)
+        self.hazard = self.hazard or hazards.find(self.recorder, _held(config))
         refusal = self.hazard or self.recorder.doubt() or profile.refusal(name, session)
         if refusal or not self.tower.job.levels:
             if self.tower.job.levels:
@@ -155,6 +164,10 @@ class RunPlugin:
     def pytest_unconfigure(self) -> None:
         if self.tower.page.phase != LOAD:
             self.tower.page.doing = "finish:pytest_unconfigure"
+
+
+def _held(config: Any) -> set[int]:
+    return {fd for fds in adopt.held_streams(config).values() for fd in fds}
 
 
 def _add_xdist_hooks(config: Any) -> None:

@@ -6,11 +6,13 @@ place, so that references other plugins hold stay good.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
 from typing import Any
 
 from dx_py_test_runner.run import fit
+from dx_py_test_runner.run.inline import silence
 from dx_py_test_runner.tower.job import Job
 
 
@@ -24,7 +26,7 @@ def for_job(name: str, job: Job, session: Any, profile: fit.Profile) -> None:
     _set_arguments(config, job, parsed)
     _renew_cache_plugins(config, job)
     _renew_known_plugins(config)
-    _renew_terminal(name, session)
+    _renew_terminal(name, session, job)
     if name == "collected":
         positional = tuple(parsed["file_or_dir"])
         if positional != profile.args:
@@ -72,7 +74,7 @@ def _renew_known_plugins(config: Any) -> None:
         config.option.randomly_seed = randomly.default_seed
 
 
-def _renew_terminal(name: str, session: Any) -> None:
+def _renew_terminal(name: str, session: Any, job: Job) -> None:
     """Start the terminal reporter again for the new client, keeping what loading had to report."""
     config = session.config
     reporter = config.pluginmanager.get_plugin("terminalreporter")
@@ -85,7 +87,8 @@ def _renew_terminal(name: str, session: Any) -> None:
         TerminalReporter.__init__(reporter, config, sys.stdout)
         for key, value in kept.items():
             setattr(reporter, key, value)
-    reporter.pytest_sessionstart(session=session)
-    if name == "collected":
-        reporter.pytest_collection()
+    with silence(config) if job.carry else contextlib.nullcontext():
+        reporter.pytest_sessionstart(session=session)
+        if name == "collected":
+            reporter.pytest_collection()
 

@@ -50,7 +50,9 @@ def enter(job: Job) -> None:
 
 def reenter(job: Job, config: Any, delta: EnvironmentDelta) -> None:
     """Make the child of a configured or collected level serve its own client."""
-    _take_descriptors(job, _capture_targets(config))
+    _take_descriptors(job, held_streams(config))
+    for part in _capturing_parts(config).values():
+        _renew_temporary_file(part)
     _take_circumstances(job)
     _set_environment(job.env, delta.changed)
     sys.argv[1:] = job.args
@@ -63,7 +65,7 @@ def reenter(job: Job, config: Any, delta: EnvironmentDelta) -> None:
 def let_go(config: Any) -> None:
     """In a process that stays behind as a level: hold nothing of the client's terminal or pipes."""
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    for numbers in _capture_targets(config).values():
+    for numbers in held_streams(config).values():
         for target in numbers:
             os.dup2(null, target, inheritable=target <= 2)
     os.close(null)
@@ -81,27 +83,29 @@ def _take_descriptors(job: Job, targets: dict[int, list[int]]) -> None:
         os.close(fd)
 
 
-def _capture_targets(config: Any) -> dict[int, list[int]]:
-    """Every descriptor that holds "the real" stdin, stdout or stderr under pytest's capture, renewing its temporary files."""
-    targets: dict[int, list[int]] = {0: [], 1: [], 2: []}
-    capture = config.pluginmanager.getplugin("capturemanager")
-    streams = getattr(capture, "_global_capturing", None)
-    for number, name in enumerate(("in_", "out", "err")):
-        part = getattr(streams, name, None)
-        if part is None or not hasattr(part, "targetfd_save"):
-            targets[number].append(number)
-            continue
+def held_streams(config: Any) -> dict[int, list[int]]:
+    """Every descriptor through which this process holds "the real" stdin, stdout and stderr."""
+    targets: dict[int, list[int]] = {0: [0], 1: [1], 2: [2]}
+    for number, part in _capturing_parts(config).items():
         targets[number].append(part.targetfd_save)
-        if part._state != "started":
-            targets[number].append(number)
-        if number:
-            _renew_temporary_file(part)
+        if part._state == "started":
+            targets[number].remove(number)
     _add_faulthandler_target(config, targets)
     return targets
 
 
+def _capturing_parts(config: Any) -> dict[int, Any]:
+    """pytest's captures of whole descriptors, by descriptor."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    streams = getattr(capture, "_global_capturing", None)
+    parts = (getattr(streams, name, None) for name in ("in_", "out", "err"))
+    return {number: part for number, part in enumerate(parts) if hasattr(part, "targetfd_save")}
+
+
 def _renew_temporary_file(part: Any) -> None:
     """Forks share a file's position; each run captures into a file of its own."""
+    if part.targetfd == 0:
+        return
     with tempfile.TemporaryFile(buffering=0) as fresh:
         os.dup2(fresh.fileno(), part.tmpfile.fileno(), inheritable=False)
         if part._state == "started":

@@ -10,22 +10,25 @@ import stat
 from typing import Any
 
 
-def find(recorder: Any) -> str | None:
-    """The first hazard in this process, in words, or None."""
+def find(recorder: Any, known: set[int]) -> str | None:
+    """The first hazard in this process, in words, or None.
+
+    :param known: descriptors that pytest itself holds open.
+    """
     if recorder.effects:
         effect = recorder.effects[0]
         return f"{effect.what} at {effect.culprit}"
-    return find_live()
+    return find_live(known)
 
 
-def find_live() -> str | None:
+def find_live(known: set[int]) -> str | None:
     """Threads, child processes and descriptors that a fork would duplicate or lose."""
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
         return f"{threads - 1} thread(s) started while loading: {_thread_names()}"
     if _has_children():
         return "a child process started while loading"
-    return _open_handle()
+    return _open_handle(known | _OWN)
 
 
 def _thread_names() -> str:
@@ -44,11 +47,11 @@ def _has_children() -> bool:
         return False
 
 
-def _open_handle() -> str | None:
+def _open_handle(known: set[int]) -> str | None:
     """A socket, or a file open for writing, that is not ours or pytest's own."""
     for name in os.listdir("/proc/self/fd"):
         fd = int(name)
-        if fd <= 2 or fd in _OWN:
+        if fd <= 2 or fd in known:
             continue
         try:
             mode = os.fstat(fd).st_mode

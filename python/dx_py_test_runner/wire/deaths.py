@@ -6,6 +6,10 @@ import os
 import signal
 
 
+LOST_DESCRIPTORS = 86
+"""Exit status of a process of ours that finds its own descriptors closed or replaced by a test."""
+
+
 def how(wait_status: int | None) -> str:
     """A wait status in words: ``was killed by SIGSEGV (signal 11)``, ``exited with status 0``."""
     if wait_status is None:
@@ -17,4 +21,6 @@ def how(wait_status: int | None) -> str:
         except ValueError:
             name = "a signal"
         return f"was killed by {name} (signal {number})"
+    if os.waitstatus_to_exitcode(wait_status) == LOST_DESCRIPTORS:
+        return "lost the descriptors of pytest and dx-py (something closed or replaced them)"
     return f"exited with status {os.waitstatus_to_exitcode(wait_status)}"

@@ -6,12 +6,15 @@ process that resumes the run replays it, so that nothing that was known is lost.
 
 from __future__ import annotations
 
+import fcntl
 import marshal
 import os
 import pickle
 import struct
 from collections.abc import Iterator
 from typing import Any
+
+from dx_py_test_runner.wire.deaths import LOST_DESCRIPTORS
 
 _LENGTH = struct.Struct("<I")
 
@@ -40,6 +43,8 @@ class Journal:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        fcntl.fcntl(fd, fcntl.F_SETFL, os.O_RDWR | os.O_APPEND)
+        self._inode = os.fstat(fd).st_ino
 
     @classmethod
     def create(cls) -> Journal:
@@ -48,10 +53,18 @@ class Journal:
     def append(self, kind: str, index: int | None, value: Any = None) -> None:
         body = dumps((kind, index, value))
         data = _LENGTH.pack(len(body)) + body
-        at = os.lseek(self.fd, 0, os.SEEK_END)
+        self.check()
         while data:
-            written = os.pwrite(self.fd, data, at)
-            data, at = data[written:], at + written
+            data = data[os.write(self.fd, data) :]
+
+    def check(self) -> None:
+        """End the process if a test has closed or replaced our descriptor: whatever is behind it now is not ours."""
+        try:
+            intact = os.fstat(self.fd).st_ino == self._inode
+        except OSError:
+            intact = False
+        if not intact:
+            os._exit(LOST_DESCRIPTORS)
 
 
 def read(fd: int) -> Iterator[tuple[str, int | None, Any]]:

@@ -14,12 +14,10 @@ import struct
 import warnings
 from typing import Any
 
+from dx_py_test_runner.wire.deaths import LOST_DESCRIPTORS
 from dx_py_test_runner.wire.journal import dumps, loads
 
 _LENGTH = struct.Struct("<I")
-
-LOST_LINK_STATUS = 86
-"""Exit status of a worker whose descriptors were closed under it."""
 
 NO_LIMIT = 0xFFFFFFFF
 
@@ -61,11 +59,11 @@ class Link:
         try:
             status = os.fstat(self._fd)
             if (status.st_dev, status.st_ino) != self._identity:
-                os._exit(LOST_LINK_STATUS)
+                os._exit(LOST_DESCRIPTORS)
             while data:
                 data = data[os.write(self._fd, data) :]
         except OSError:
-            os._exit(LOST_LINK_STATUS)
+            os._exit(LOST_DESCRIPTORS)
 
 
 class Inbox:

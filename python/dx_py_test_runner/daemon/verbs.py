@@ -1,0 +1,45 @@
+"""What a daemon answers when it is asked about itself."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dx_py_test_runner.daemon.supervisor import Supervisor
+
+
+def answer(args: list[str], supervisor: Supervisor) -> tuple[str, int]:
+    """The text and exit code for ``dx-py daemon ARGS``."""
+    verb = args[0] if args else "status"
+    if verb == "status":
+        return status(supervisor), 0
+    if verb == "stop":
+        supervisor.leave()
+        return "the daemon is stopping\n", 0
+    if verb == "doctor":
+        return "".join(f"{note}\n" for note in supervisor.recent_notes()), 0
+    return f"dx-py: 'daemon {verb}' is unknown: use status, stop, restart or logs\n", 4
+
+
+def status(supervisor: Supervisor) -> str:
+    """Who is there, for people."""
+    lines = [f"daemon {os.getpid()}, {len(supervisor.levels)} level(s), {len(supervisor.runs)} run(s) in progress"]
+    now = time.monotonic()
+    for level in sorted(supervisor.levels, key=lambda level: -level.used):
+        words = f"  {level.name:<10} pid {level.pid}, {resident_mib(level.pid)} MiB, used {now - level.used:.0f} s ago"
+        if level.cwd:
+            words += f", {level.cwd}: {' '.join(level.argv[1:]) or '(no arguments)'}"
+        lines.append(words)
+    return "\n".join(lines) + "\n"
+
+
+def resident_mib(pid: int) -> int:
+    """Memory of a process that is not shared with another (0 when it cannot be read)."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup") as file:
+            private = [int(line.split()[1]) for line in file if line.startswith("Private_")]
+    except OSError:
+        return 0
+    return sum(private) // 1024
