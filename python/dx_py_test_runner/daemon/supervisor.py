@@ -116,7 +116,9 @@ class Supervisor:
     def _loop(self) -> None:
         while not self._finished():
             for key, _events in self._selector.select(self._patience()):
-                key.data()
+                # An earlier event of this round may have ended what this one is about.
+                if self._selector.get_map().get(key.fd) == key:
+                    key.data()
             self._reap_own_children()
             self._look_after_deaths()
         self._close()
