@@ -76,13 +76,17 @@ def open_log(socket_path: str) -> None:
 
 def own_code() -> tuple[tuple[str, int, int], ...]:
     """Stamps of this package's files: a daemon whose own code changed must not serve with the old one."""
-    root = Path(__file__).resolve().parent.parent
     found = []
-    for path in sorted(root.rglob("*")):
-        if path.suffix in (".py", ".so"):
-            status = path.stat()
-            found.append((str(path), status.st_mtime_ns, status.st_size))
-    return tuple(found)
+    folders = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.name.endswith((".py", ".so")):
+                    status = entry.stat()
+                    found.append((entry.path, status.st_mtime_ns, status.st_size))
+                elif "." not in entry.name and entry.name != "__pycache__":
+                    folders.append(entry.path)
+    return tuple(sorted(found))
 
 
 def interpreter() -> str:

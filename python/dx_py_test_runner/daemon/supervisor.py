@@ -216,7 +216,7 @@ class Supervisor:
 
     def _refuse(self, control: socket.socket, reason: str) -> None:
         try:
-            frames.send_frame(control, frames.REFUSED, reason.encode())
+            frames.send_frame(control, frames.REFUSED, frames.text(reason.encode()))
         except OSError:
             pass
         control.close()

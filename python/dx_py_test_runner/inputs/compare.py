@@ -137,7 +137,7 @@ class Inputs:
     def remember_contents(self) -> None:
         """Hash the recorded files that are unchanged since they were read, so that a mere touch is recognised later."""
         for path, was in self.files.items():
-            if was is not None and was.size <= _HASH_LIMIT and path not in self._hashes and stamp(path) == was:
+            if "/site-packages/" not in path and was is not None and was.size <= _HASH_LIMIT and path not in self._hashes and stamp(path) == was:
                 digest = content_hash(path)
                 if stamp(path) == was:
                     self._hashes[path] = digest

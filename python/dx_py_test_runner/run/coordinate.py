@@ -7,6 +7,7 @@ import selectors
 import signal
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,18 +37,22 @@ class Process:
     inbox: Inbox
     page: StatusPage
     ended: bool = False
-    group: Group | None = None
+    more: bool = False
 
 
 class Coordinator:
     """Drives the workers of one run."""
 
-    def __init__(self, session: Any, tower: Tower, groups: list[Group], count: int) -> None:
+    def __init__(
+        self, session: Any, tower: Tower, groups: list[Group], count: int, after_fork: Callable[[], None]
+    ) -> None:
         self.session = session
         self.config = session.config
         self.tower = tower
         self.groups = groups
         self._count = count
+        self._after_fork = after_fork
+        self._one_group_each = self.config.option.isolation == "test"
         self._order = InOrder(len(session.items))
         self._limit = Limit()
         self._tokens = Tokens(len(groups))
@@ -91,7 +96,13 @@ class Coordinator:
             worker = loop.Worker(
                 self.session, number, Link(theirs, self._limit), page, self.tower.page, self._count
             )
-            worker.serve([tuple(group) for group in self.groups], self._tokens, first)
+            worker.serve(
+                [tuple(group) for group in self.groups],
+                self._tokens,
+                first,
+                after_fork=self._after_fork,
+                one_group=self._one_group_each,
+            )
         theirs.close()
         process = Process(number, pid, Inbox(ours), page)
         self._processes.append(process)
@@ -127,8 +138,10 @@ class Coordinator:
         _pid, status = os.waitpid(process.pid, 0)
         index = process.page.item
         process.page.close()
-        if not process.ended and self._stop is None:
+        if self._stop is None and not process.ended:
             self._replace(process, index, status)
+        elif self._stop is None and process.more:
+            self._fork(process.number, None)
 
     def _replace(self, process: Process, index: int | None, status: int) -> None:
         """The item that was running is reported; the rest of its group goes to a fresh fork."""
@@ -172,7 +185,7 @@ class Coordinator:
 
     def _on_message(self, process: Process, kind: str, index: int | None, value: Any) -> None:
         if kind == loop.END:
-            process.ended = True
+            process.ended, process.more = True, bool(value)
         elif kind == loop.ERROR:
             self._stop = RuntimeError(f"worker {process.number} failed:\n{value}")
         elif kind == loop.STOPPED and index is None:

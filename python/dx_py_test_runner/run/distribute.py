@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from dx_py_test_runner.run import options
@@ -9,18 +10,22 @@ from dx_py_test_runner.run.plan import Group, groups_of, worker_count
 from dx_py_test_runner.tower.tower import Tower
 
 
-def run_items(session: Any, tower: Tower, hazard: str | None) -> None:
-    """Run ``session.items``; raises what pytest's own loop raises when the session must stop."""
-    groups = groups_of([item.nodeid for item in session.items])
+def run_items(session: Any, tower: Tower, hazard: str | None, after_fork: Callable[[], None]) -> None:
+    """Run ``session.items``; raises what pytest's own loop raises when the session must stop.
+
+    :param after_fork: called in each worker before it runs anything.
+    """
+    alone = session.config.option.isolation == "test"
+    groups = groups_of([item.nodeid for item in session.items], alone=alone)
     count = _workers(session, hazard, groups)
-    if count == 1:
+    if count == 1 and not (alone and not hazard):
         from dx_py_test_runner.run.inline import InlineLoop
 
         InlineLoop(session, tower).run()
     else:
         from dx_py_test_runner.run.coordinate import Coordinator
 
-        Coordinator(session, tower, groups, count).run()
+        Coordinator(session, tower, groups, count, after_fork).run()
 
 
 def _workers(session: Any, hazard: str | None, groups: list[Group]) -> int:

@@ -95,6 +95,9 @@ def parse_again(config: Any, args: list[str], env: dict[bytes, bytes]) -> dict[s
     :raises Unfit: they cannot be parsed; the error is for a run from the base to print.
     """
     addopts = os.fsdecode(env.get(b"PYTEST_ADDOPTS", b""))
+    key = (addopts, *args)
+    if key == _last.get("key"):
+        return _last["parsed"]
     try:
         full = [*config.getini("addopts"), *shlex.split(addopts), *args]
         silent = open(os.devnull, "w")
@@ -106,7 +109,12 @@ def parse_again(config: Any, args: list[str], env: dict[bytes, bytes]) -> dict[s
             silent.close()
     except BaseException as error:
         raise Unfit(f"arguments that pytest refuses: {type(error).__name__}") from None
-    return dict(vars(namespace))
+    _last.update(key=key, parsed=dict(vars(namespace)))
+    return _last["parsed"]
+
+
+_last: dict[str, Any] = {}
+"""The latest parse: a forked child asks again what the level has just found out for it."""
 
 
 def path_of(argument: str) -> str:

@@ -23,9 +23,9 @@ def workers(text: str) -> int:
     try:
         count = int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'auto'") from None
+        raise ValueError(f"{text!r} is neither a number nor 'auto'") from None
     if count < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is negative")
+        raise ValueError(f"{text!r} is negative")
     return count
 
 
@@ -45,13 +45,13 @@ def add_options(parser: Any) -> None:
     group.addoption(
         "--isolation",
         choices=("process", "test"),
-        default="process",
+        default=None,
         help="What tests share: a worker process (default), or nothing (a fork for each test).",
     )
     group.addoption(
         "--engine",
         choices=("lean", "pytest"),
-        default="lean",
+        default=None,
         help="'pytest' turns every shortcut off and runs each step through pytest's own code.",
     )
     _add_xdist_options(parser)

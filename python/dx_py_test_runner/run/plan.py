@@ -12,8 +12,13 @@ class Group(NamedTuple):
     stop: int
 
 
-def groups_of(nodeids: list[str]) -> list[Group]:
-    """Consecutive items of one file form a group: they share module, class and package fixtures."""
+def groups_of(nodeids: list[str], *, alone: bool = False) -> list[Group]:
+    """Consecutive items of one file form a group: they share module, class and package fixtures.
+
+    :param alone: every item is a group of its own (``--isolation=test``).
+    """
+    if alone:
+        return [Group(index, index + 1) for index in range(len(nodeids))]
     groups: list[Group] = []
     start, current = 0, None
     for index, nodeid in enumerate(nodeids):

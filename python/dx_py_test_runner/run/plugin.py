@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Generator
 from typing import Any
 
 import pytest
 
 from dx_py_test_runner.inputs.record import Recorder
-from dx_py_test_runner.run import fit, options, refresh
+from dx_py_test_runner.run import fit, options, refresh, settings, xdist_names
 from dx_py_test_runner.run.inline import silence
 from dx_py_test_runner.tower import adopt, hazards
 from dx_py_test_runner.tower.job import Job
@@ -45,7 +44,8 @@ class RunPlugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: Any) -> None:
         self.tower.page.doing = "load:pytest_configure"
-        _add_xdist_hooks(config)
+        settings.apply(config)
+        xdist_names.make_known(config)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionstart(self, session: Any) -> Generator[None, object, object]:
@@ -99,7 +99,7 @@ class RunPlugin:
             inputs.check(job.env)
 
         facts = {"argv": list(self.tower.job.args), "inputs": inputs.counts()}
-        again = self.tower.checkpoint(name, check, facts, lambda: adopt.let_go(config))
+        again = self.tower.checkpoint(name, check, facts, lambda: adopt.let_go(config), inputs.remember_contents)
         if again:
             self._serve_another(name, session, profile)
         self.recorder.quiet = False
@@ -148,7 +148,7 @@ class RunPlugin:
         self.tower.page.doing = "test:"
         self.tower.page.phase = TESTS
         try:
-            distribute.run_items(session, self.tower, self.hazard)
+            distribute.run_items(session, self.tower, self.hazard, self.random_state.restore)
         finally:
             self.tower.page.item = None
             self.tower.page.phase = FINISH
@@ -168,14 +168,3 @@ class RunPlugin:
 
 def _held(config: Any) -> set[int]:
     return {fd for fds in adopt.held_streams(config).values() for fd in fds}
-
-
-def _add_xdist_hooks(config: Any) -> None:
-    """Hooks that pytest-xdist declares are known where it is installed, so that conftests may implement them."""
-    if "xdist" in os.environ.get("PYTEST_PLUGINS", ""):
-        return
-    try:
-        from xdist import newhooks
-    except ImportError:
-        return
-    config.pluginmanager.add_hookspecs(newhooks)

@@ -71,13 +71,19 @@ class Tower:
         self.tell({"op": "note", "run": self.job.number, "text": text})
 
     def checkpoint(
-        self, name: str, check: Callable[[Job], None], facts: dict[str, Any], let_go: Callable[[], None]
+        self,
+        name: str,
+        check: Callable[[Job], None],
+        facts: dict[str, Any],
+        let_go: Callable[[], None],
+        when_idle: Callable[[], None],
     ) -> bool:
         """Let a level stay behind here, if the run may leave levels at all.
 
         :param check: raises ``Unfit`` or ``Stale`` for jobs that cannot start here.
         :param facts: plain values about the level for ``dx-py doctor`` and ``dx-py daemon status``.
         :param let_go: releases the client's terminal in the process that stays behind.
+        :param when_idle: called there once, after the first run has ended.
         :returns: False in the process that goes on with the same run; True in one that serves another job from here.
         """
         if not self.job.levels:
@@ -111,6 +117,6 @@ class Tower:
         self.page.close()
         os.close(self.journal.fd)
         let_go()
-        self.job = wait_for_job(channel, name, check, first_child=pid)
+        self.job = wait_for_job(channel, name, check, first_child=pid, when_idle=when_idle)
         self._open_state()
         return True

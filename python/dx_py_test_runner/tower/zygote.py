@@ -18,12 +18,17 @@ from dx_py_test_runner.wire.channel import Channel, ChannelClosed
 
 
 def wait_for_job(
-    channel: Channel, level: str, check: Callable[[Job], None], first_child: int | None = None
+    channel: Channel,
+    level: str,
+    check: Callable[[Job], None],
+    first_child: int | None = None,
+    when_idle: Callable[[], None] | None = None,
 ) -> Job:
     """Serve the supervisor until a forked child has a job to do.
 
     :param check: raises :class:`~dx_py_test_runner.inputs.compare.Unfit` or ``Stale`` when the job cannot be served from here.
     :param first_child: a child that exists already and whose end must be reported, too.
+    :param when_idle: called once, when a first child has ended.
     :returns: the job, in the child; its ``channel`` leads to the supervisor.
     """
     gc.collect()
@@ -38,6 +43,9 @@ def wait_for_job(
                 if key.data is not channel:
                     selector.unregister(key.fd)
                     _report_end(channel, children.pop(key.fd), key.fd)
+                    if when_idle is not None:
+                        when_idle()
+                        when_idle = None
                     continue
                 job = _next_job(channel, level, check)
                 if job is None:

@@ -140,11 +140,13 @@ def decode_request(payload: bytes) -> Request:
     )
 
 
+def text(value: bytes) -> bytes:
+    """A ``str`` of the protocol."""
+    return _U32.pack(len(value)) + value
+
+
 def encode_request(request: Request) -> bytes:
     """The payload that :func:`decode_request` reads (used by tests and by Python clients)."""
-
-    def text(value: bytes) -> bytes:
-        return _U32.pack(len(value)) + value
 
     def texts(values: list[bytes]) -> bytes:
         return _U32.pack(len(values)) + b"".join(map(text, values))

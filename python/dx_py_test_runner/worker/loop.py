@@ -6,7 +6,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import pytest
@@ -44,12 +44,28 @@ class Worker:
         self.page = page
         self.run_page = run_page
         self._total = total
+        self._one_group = False
+        self._more = False
 
-    def serve(self, groups: list[tuple[int, int]], tokens: Tokens, first: tuple[int, int] | None) -> NoReturn:
-        """Run *first*, then whatever can be claimed, and end the process."""
+    def serve(
+        self,
+        groups: list[tuple[int, int]],
+        tokens: Tokens,
+        first: tuple[int, int] | None,
+        *,
+        after_fork: Callable[[], None],
+        one_group: bool,
+    ) -> NoReturn:
+        """Run *first*, then whatever can be claimed, and end the process.
+
+        :param after_fork: gives this process what a fork must not share (the state of random generators).
+        :param one_group: end after one claim; the coordinator forks another worker for the next.
+        """
         code = 1
         try:
             self._become_worker()
+            after_fork()
+            self._one_group = one_group
             self._run(groups, tokens, first)
             code = 0
         except BaseException:
@@ -65,6 +81,8 @@ class Worker:
     def _become_worker(self) -> None:
         os.setpgid(0, 0)
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != self.run_page.pid:
+            os._exit(1)  # the run died before the kernel knew that it should tell us
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.environ["PYTEST_XDIST_WORKER"] = self.name
         os.environ["PYTEST_XDIST_WORKER_COUNT"] = str(self._total)
@@ -123,12 +141,15 @@ class Worker:
             yield from range(*first)
         while (number := tokens.claim()) is not None:
             yield from range(*groups[number])
+            if self._one_group:
+                self._more = True
+                return
 
     def _finish(self) -> None:
         try:
             self.page.item = None
             _save_coverage()
-            self.link.send(END, None, None)
+            self.link.send(END, None, self._more)
         except BaseException:
             pass
         for stream in (sys.stdout, sys.stderr):

@@ -1,0 +1,55 @@
+"""``[tool.dx-py]`` in the project's ``pyproject.toml``: defaults for our own options."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from dx_py_test_runner.run import options
+
+KEYS = {
+    "numprocesses": "number of workers, or \"auto\"",
+    "isolation": "\"process\" or \"test\"",
+    "engine": "\"lean\" or \"pytest\"",
+}
+"""Known keys and what they take."""
+
+
+def read(path: Any) -> dict[str, Any]:
+    """The table in the file at *path*, or nothing.
+
+    :raises pytest.UsageError: the table holds keys or values that are not ours.
+    """
+    try:
+        with open(path, "rb") as file:
+            table = tomllib.load(file).get("tool", {}).get("dx-py", {})
+    except (OSError, tomllib.TOMLDecodeError):
+        return {}  # a file that cannot be read is pytest's to complain about
+    unknown = sorted(set(table) - set(KEYS))
+    if unknown:
+        known = ", ".join(KEYS)
+        raise pytest.UsageError(f"{path}: [tool.dx-py] has no setting {', '.join(unknown)} (there are: {known})")
+    return table
+
+
+def apply(config: Any) -> None:
+    """Fill in what the command line left open."""
+    path = config.rootpath / "pyproject.toml"
+    table = read(path)
+    option = config.option
+    try:
+        if "numprocesses" in table and option.numprocesses is None:
+            option.numprocesses = options.workers(str(table["numprocesses"]))
+    except ValueError as error:
+        raise pytest.UsageError(f"{path}: [tool.dx-py] numprocesses: {error}") from None
+    for name, allowed in (("isolation", ("process", "test")), ("engine", ("lean", "pytest"))):
+        if name not in table:
+            continue
+        if table[name] not in allowed:
+            raise pytest.UsageError(f"{path}: [tool.dx-py] {name} is {table[name]!r}; it must be {' or '.join(allowed)}")
+        if getattr(option, name) is None:
+            setattr(option, name, table[name])
+    option.isolation = option.isolation or "process"
+    option.engine = option.engine or "lean"
