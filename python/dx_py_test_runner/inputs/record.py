@@ -57,6 +57,9 @@ _EFFECTS = frozenset(
     }
 )
 
+_STARTS = frozenset({"_thread.start_new_thread", "socket.__new__"})
+"""Not effects by themselves (the thread may have ended, the socket may be closed): kept to name who is to blame."""
+
 _HARMLESS_CALLERS = ("platform", "ctypes.util", "uuid", "_sysconfigdata")
 """Standard modules that ask the system about itself through a subprocess."""
 
@@ -83,6 +86,7 @@ class Recorder:
     def __init__(self, *, enabled: bool, environment: dict[bytes, bytes]) -> None:
         self._seen = _Seen()
         self.effects: list[Effect] = []
+        self.starts: list[Effect] = []
         self.born_ns = time.time_ns()
         self._on = False
         self._busy = False
@@ -108,6 +112,7 @@ class Recorder:
         if not self._on:
             return
         self._on = False
+        self.quiet = True
         for name, original in self._originals.items():
             if getattr(os, name) is not original:
                 setattr(os, name, original)
@@ -124,6 +129,7 @@ class Recorder:
         """In a child that continues from a checkpoint for another client: keep what was recorded and go on."""
         self.born_ns = time.time_ns()
         self._initial_environment = environment
+        self.quiet = False
         self._start()
 
     def start_collection(self, config: Any) -> None:
@@ -260,7 +266,7 @@ class Recorder:
                 self._note_listing(args[0])
             finally:
                 self._busy = False
-        elif event in _EFFECTS:
+        elif event in _EFFECTS or event in _STARTS:
             self._busy = True
             try:
                 self._note_effect(event, args)
@@ -301,9 +307,12 @@ class Recorder:
         text = os.fsdecode(target) if target else ""
         if "__pycache__" in text or text.endswith(".pyc") or (text and self._ignored(os.path.abspath(text))):
             return
+        if text == ":memory:":
+            return
         culprit = _culprit()
         if culprit is not None:
-            self.effects.append(Effect(f"{event} {text}".strip(), culprit))
+            found = self.starts if event in _STARTS else self.effects
+            found.append(Effect(f"{event} {text}".strip(), culprit))
 
     # ---- the outcome
 

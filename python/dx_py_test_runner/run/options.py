@@ -54,6 +54,7 @@ def add_options(parser: Any) -> None:
         default=None,
         help="'pytest' turns every shortcut off and runs each step through pytest's own code.",
     )
+    group.addoption("--doctor", action="store_true", default=False, help=argparse.SUPPRESS)
     _add_xdist_options(parser)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dx_py_test_runner.inputs.record import Recorder
-from dx_py_test_runner.run import fit, options, refresh, settings, xdist_names
+from dx_py_test_runner.run import doctor, fit, options, refresh, settings, xdist_names
 from dx_py_test_runner.run.inline import silence
 from dx_py_test_runner.tower import adopt, hazards
 from dx_py_test_runner.tower.job import Job
@@ -24,7 +24,8 @@ class RunPlugin:
         self.tower = tower
         self.delta = adopt.EnvironmentDelta(tower.job.env)
         self.random_state = adopt.RandomState()
-        self.recorder = Recorder(enabled=tower.job.levels, environment=tower.job.env)
+        recording = tower.job.levels or "--doctor" in tower.job.args
+        self.recorder = Recorder(enabled=recording, environment=tower.job.env)
         self.profile: fit.Profile | None = None
         self.hazard: str | None = None
         tower.page.doing = "load:pytest's configuration"
@@ -139,6 +140,9 @@ class RunPlugin:
     def pytest_runtestloop(self, session: Any) -> bool | None:
         self._stop_recording()
         config = session.config
+        if config.option.doctor:
+            doctor.report(session, self.recorder, self.hazard)
+            return True
         if session.testsfailed and not config.option.continue_on_collection_errors:
             return None  # pytest's own loop raises the error
         if config.option.collectonly:

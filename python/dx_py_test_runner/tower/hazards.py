@@ -18,7 +18,9 @@ def find(recorder: Any, known: set[int]) -> str | None:
     if recorder.effects:
         effect = recorder.effects[0]
         return f"{effect.what} at {effect.culprit}"
-    return find_live(known)
+    live = find_live(known)
+    blamed = sorted({start.culprit for start in recorder.starts})
+    return f"{live}; started at {', '.join(blamed)}" if live and blamed else live
 
 
 def find_live(known: set[int]) -> str | None:

@@ -1,0 +1,112 @@
+"""Recorded inputs hold as long as nothing they say has changed, and not a moment longer."""
+
+import os
+
+import pytest
+
+from dx_py_test_runner.inputs.compare import ALL_NAMES, Inputs, Stale, Unfit, importable_names, visible_names
+from dx_py_test_runner.inputs.stamp import stamp
+
+
+def inputs(**parts):
+    empty = {"files": {}, "exists": {}, "listings": {}, "environment": {}, "initial_environment": {}}
+    return Inputs(**{**empty, **parts})
+
+
+def recorded(path):
+    return inputs(files={str(path): stamp(str(path))})
+
+
+def test_an_unchanged_file_holds(tmp_path):
+    path = tmp_path / "a.py"
+    path.write_text("x = 1\n")
+    recorded(path).check({})
+
+
+def test_a_same_size_edit_with_the_time_put_back_is_seen(tmp_path):
+    path = tmp_path / "a.py"
+    path.write_text("x = 1\n")
+    before = recorded(path)
+    was = path.stat()
+    path.write_text("x = 2\n")
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+    with pytest.raises(Stale, match="a.py has changed"):
+        before.check({})
+
+
+def test_a_removed_file_is_seen(tmp_path):
+    path = tmp_path / "a.py"
+    path.write_text("")
+    before = recorded(path)
+    path.unlink()
+    with pytest.raises(Stale):
+        before.check({})
+
+
+def test_a_missing_path_that_appears_is_seen(tmp_path):
+    missing = tmp_path / "optional.py"
+    before = inputs(exists={str(missing): False})
+    before.check({})
+    missing.write_text("")
+    with pytest.raises(Stale, match="appeared"):
+        before.check({})
+
+
+def test_a_mere_touch_is_forgiven_once_the_content_is_known(tmp_path):
+    path = tmp_path / "a.py"
+    path.write_text("x = 1\n")
+    before = recorded(path)
+    before.remember_contents()
+    os.utime(path)
+    before.check({})
+    path.write_text("x = 2\n")
+    with pytest.raises(Stale):
+        before.check({})
+
+
+@pytest.mark.parametrize(
+    ("kind", "reader", "name", "seen"),
+    [
+        ("import", importable_names, "new.py", True),
+        ("import", importable_names, "package", True),
+        ("import", importable_names, "notes.txt", False),
+        ("visible", visible_names, "notes.txt", True),
+        ("visible", visible_names, ".coverage", False),
+        ("visible", visible_names, "__pycache__", False),
+    ],
+)
+def test_which_new_names_change_a_listing(tmp_path, kind, reader, name, seen):
+    folder = str(tmp_path)
+    before = inputs(listings={(kind, folder): reader(folder)})
+    before.check({})
+    (tmp_path / name).mkdir() if "." not in name else (tmp_path / name).write_text("")
+    if seen:
+        with pytest.raises(Stale):
+            before.check({})
+    else:
+        before.check({})
+
+
+def test_a_settled_folder_is_not_read_again_until_its_stamp_moves(tmp_path):
+    os.utime(tmp_path, (1, 1))
+    before = inputs(listings={("visible", str(tmp_path)): visible_names(str(tmp_path))})
+    before.check({})
+    (tmp_path / "new").write_text("")
+    with pytest.raises(Stale):
+        before.check({})
+
+
+def test_only_variables_that_were_read_matter():
+    before = inputs(environment={b"READ": b"1"}, initial_environment={b"READ": b"1", b"OTHER": b"1"})
+    before.check({b"READ": b"1", b"OTHER": b"2", b"NEW": b"3"})
+    with pytest.raises(Unfit, match="READ"):
+        before.check({b"READ": b"2"})
+    with pytest.raises(Unfit, match="READ"):
+        before.check({})
+
+
+def test_reading_the_whole_environment_makes_every_variable_matter_but_the_terminals_own():
+    before = inputs(environment={ALL_NAMES: b""}, initial_environment={b"A": b"1", b"SHLVL": b"1"})
+    before.check({b"A": b"1", b"SHLVL": b"2"})
+    with pytest.raises(Unfit):
+        before.check({b"A": b"1", b"B": b""})
