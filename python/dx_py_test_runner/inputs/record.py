@@ -132,8 +132,8 @@ class Recorder:
         self.quiet = False
         self._start()
 
-    def start_collection(self, config: Any) -> None:
-        """From here on pytest's cache folder, which every run writes, is no input."""
+    def know(self, config: Any) -> None:
+        """From here on pytest's cache folder, which every run writes, is no input, and option reads are noted."""
         cache = getattr(config, "cache", None)
         folder = str(getattr(cache, "_cachedir", "") or "")
         if folder:

@@ -10,6 +10,7 @@ import copy
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -122,18 +123,64 @@ def path_of(argument: str) -> str:
     return argument.partition("[")[0].partition("::")[0]
 
 
+_INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+
+
 def anchors(positional: tuple[str, ...], cwd: str) -> frozenset[tuple[str, str]]:
-    """Where pytest looks for the root folder and the initial conftests: folders named, and folders of files named."""
-    found = set()
-    for argument in positional:
-        path = os.path.join(cwd, path_of(argument))
-        if os.path.isdir(path):
-            found.add(("in", os.path.normpath(path)))
-        elif os.path.exists(path):
-            found.add(("beside", os.path.dirname(os.path.normpath(path))))
-        else:
+    """What pytest finds from the paths named: the initial conftests, and the folder whose ini file may count.
+
+    Two command lines with equal anchors configure pytest alike. A folder's ``test*`` folders belong to it, as in pytest.
+    """
+    found: set[tuple[str, str]] = set()
+    folders: list[str] = []
+    for argument in positional or (".",):
+        path = os.path.normpath(os.path.join(cwd, path_of(argument)))
+        if not os.path.exists(path):
             found.add(("nothing", argument))
+            continue
+        folder = path if os.path.isdir(path) else os.path.dirname(path)
+        folders.append(folder)
+        found.update(("conftest", name) for name in _conftests_above(folder))
+        if folder == path:
+            found.update(("conftest", name) for name in _conftests_below(folder))
+    if folders:
+        found.add(("ini", _ini_folder(os.path.commonpath(folders))))
     return frozenset(found)
+
+
+def _parents(folder: str) -> Iterator[str]:
+    while True:
+        yield folder
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return
+        folder = parent
+
+
+def _conftests_above(folder: str) -> Iterator[str]:
+    for parent in _parents(folder):
+        name = os.path.join(parent, "conftest.py")
+        if os.path.exists(name):
+            yield name
+
+
+def _conftests_below(folder: str) -> Iterator[str]:
+    try:
+        names = [name for name in os.listdir(folder) if name.startswith("test")]
+    except OSError:
+        return
+    for name in names:
+        path = os.path.join(folder, name, "conftest.py")
+        if os.path.exists(path):
+            yield path
+
+
+def _ini_folder(ancestor: str) -> str:
+    """The first folder from *ancestor* upwards with any file that may configure pytest (or end its search)."""
+    for parent in _parents(ancestor):
+        if any(os.path.exists(os.path.join(parent, name)) for name in (*_INI_FILES, "setup.py")):
+            return parent
+    return ancestor
 
 
 def select(positional: tuple[str, ...], collected: tuple[str, ...], session: Any) -> list[Any]:

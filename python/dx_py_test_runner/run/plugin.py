@@ -66,8 +66,8 @@ class RunPlugin:
         """The *configured* level ends here: plugins and initial conftests are loaded, nothing is collected."""
         config = session.config
         self.tower.page.doing = "load:collection"
+        self.recorder.know(config)
         self._checkpoint("configured", session, fit.Profile.of(config, self.tower.job, self.recorder))
-        self.recorder.start_collection(config)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(
