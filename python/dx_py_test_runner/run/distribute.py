@@ -71,7 +71,7 @@ _ITEM_HOOKS = (
     "pytest_pyfunc_call",
 )
 
-_NEEDS_NO_SHARED_STATE = frozenset({"pytest_html", "pytest_metadata", "hypothesis", "anyio", "pytest_asyncio"})
+_NEEDS_NO_SHARED_STATE = frozenset({"pytest_cov", "pytest_html", "pytest_metadata", "hypothesis", "anyio", "pytest_asyncio"})
 """Plugins known to collect what they report from reports alone, or to keep no state between items and the end."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-import pytest
+from dx_py_test_runner.run import xdist_fixtures
 
 
 def make_known(config: Any) -> None:
@@ -21,24 +21,4 @@ def make_known(config: Any) -> None:
     except ImportError:
         return
     config.pluginmanager.add_hookspecs(newhooks)
-    config.pluginmanager.register(XdistFixtures(), "dx-py-xdist-fixtures")
-
-
-class XdistFixtures:
-    """The fixtures of pytest-xdist."""
-
-    @pytest.fixture(scope="session")
-    def worker_id(self, request: Any) -> str:
-        """The name of the worker process, or 'master' when there is only one process."""
-        workerinput = getattr(request.config, "workerinput", None)
-        return workerinput["workerid"] if workerinput else "master"
-
-    @pytest.fixture(scope="session")
-    def testrun_uid(self, request: Any) -> str:
-        """An id that all workers of one run share."""
-        workerinput = getattr(request.config, "workerinput", None)
-        if workerinput:
-            return workerinput["testrunuid"]
-        import uuid
-
-        return uuid.uuid4().hex
+    config.pluginmanager.register(xdist_fixtures, "dx-py-xdist-fixtures")

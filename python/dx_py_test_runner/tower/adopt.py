@@ -182,6 +182,15 @@ def _text_stream(raw: Any, fd: int, mode: str, old: Any, unbuffered: bool) -> An
     return stream
 
 
+def _reseed_numpy() -> None:
+    """numpy's global generator is copied by a fork; one that nobody seeded must differ from process to process."""
+    mtrand = getattr(sys.modules.get("numpy.random"), "mtrand", None)
+    generator = getattr(getattr(mtrand, "_rand", None), "_bit_generator", None)
+    # A generator that was seeded by the legacy functions has no seed sequence of its own any more.
+    if generator is not None and getattr(generator, "_seed_seq", None) is not None:
+        generator.state = type(generator)().state
+
+
 class RandomState:
     """Keeps ``random``'s state as loading left it, when loading seeded it.
 
@@ -203,6 +212,7 @@ class RandomState:
 
     def restore(self) -> None:
         """After a fork: the seeded state as loading left it, or a fresh seed."""
+        _reseed_numpy()
         if self._seeded is not None:
             random.setstate(self._seeded)
         else:
