@@ -22,6 +22,7 @@ from dx_py_test_runner.wire.deaths import how
 from dx_py_test_runner.wire.status import StatusPage
 from dx_py_test_runner.worker import loop
 from dx_py_test_runner.worker.link import Inbox, Limit, Link, warning_from_data
+from dx_py_test_runner.worker.temporary import SharedBase
 from dx_py_test_runner.worker.tokens import Tokens
 
 _GRACE = 2.0
@@ -64,7 +65,7 @@ class Coordinator:
     def run(self) -> None:
         """Run every item; raises as pytest's loop does when the session must stop."""
         self.tower.journal.append(journal.IDS, None, [item.nodeid for item in self.session.items])
-        _share_temporary_folder(self.config)
+        temporary = _share_temporary_folder(self.config)
         try:
             for number in range(self._count):
                 self._fork(number, None)
@@ -77,6 +78,8 @@ class Coordinator:
             self._stop_workers(signal.SIGKILL)
             self._tokens.close()
             self._selector.close()
+            if temporary is not None:
+                temporary.settle()
         if self._stop is not None:
             raise self._stop
 
@@ -252,11 +255,11 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
             continue
 
 
-def _share_temporary_folder(config: Any) -> None:
+def _share_temporary_folder(config: Any) -> SharedBase | None:
     """Workers make their temporary folders below one numbered folder of the run, made by whoever needs it first."""
     factory = getattr(config, "_tmp_path_factory", None)
     if factory is None or getattr(factory, "_basetemp", None) is not None:
-        return
-    from dx_py_test_runner.worker.temporary import SharedBase
-
-    SharedBase(factory).install()
+        return None
+    shared = SharedBase(factory)
+    shared.install()
+    return shared

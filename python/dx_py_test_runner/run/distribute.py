@@ -35,11 +35,11 @@ def _workers(session: Any, hazard: str | None, groups: list[Group]) -> int:
     available = options.core_count() if automatic else max(1, asked)
     if option.maxprocesses:
         available = min(available, option.maxprocesses)
-    reason = why_one_process(session.config, hazard, automatic=automatic)
+    reason = why_one_process(session.config, session.items, hazard, automatic=automatic)
     return 1 if reason else worker_count(available, groups)
 
 
-def why_one_process(config: Any, hazard: str | None, *, automatic: bool) -> str:
+def why_one_process(config: Any, items: list[Any], hazard: str | None, *, automatic: bool) -> str:
     """Why the tests must run in the process that collected them, or ''.
 
     :param automatic: the user did not ask for a number of workers.
@@ -55,7 +55,17 @@ def why_one_process(config: Any, hazard: str | None, *, automatic: bool) -> str:
     if automatic and option.capture in ("no", "tee-sys"):
         return "output is not captured"
     if automatic:
-        return _shared_state(config)
+        return _shared_state(config) or _suite_wide_xml(config, items)
+    return ""
+
+
+def _suite_wide_xml(config: Any, items: list[Any]) -> str:
+    """These fixtures write into the report's document itself, which lives in the run."""
+    if not getattr(config.option, "xmlpath", None):
+        return ""
+    for name in ("record_testsuite_property", "record_xml_attribute"):
+        if any(name in getattr(item, "fixturenames", ()) for item in items):
+            return f"{name} writes into the one junit report"
     return ""
 
 

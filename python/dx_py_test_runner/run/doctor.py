@@ -25,7 +25,7 @@ def lines(session: Any, recorder: Any, hazard: str | None) -> list[str]:
     config = session.config
     groups = groups_of([item.nodeid for item in session.items])
     automatic = config.option.numprocesses in (None, options.AUTO)
-    one = distribute.why_one_process(config, hazard, automatic=automatic)
+    one = distribute.why_one_process(config, session.items, hazard, automatic=automatic)
     cores = options.core_count()
     counts = recorder.snapshot().counts()
     found = [

@@ -116,6 +116,11 @@ class RunPlugin:
         if name == "configured" and job.levels:
             self.recorder.resume(job.env)
 
+    def _after_fork(self, config: Any) -> None:
+        """In a worker: nothing that processes would share by having been forked."""
+        self.random_state.restore()
+        adopt.renew_capture(config)
+
     def _stop_recording(self) -> None:
         self.recorder.stop()
 
@@ -152,7 +157,7 @@ class RunPlugin:
         self.tower.page.doing = "test:"
         self.tower.page.phase = TESTS
         try:
-            distribute.run_items(session, self.tower, self.hazard, self.random_state.restore)
+            distribute.run_items(session, self.tower, self.hazard, lambda: self._after_fork(config))
         finally:
             self.tower.page.item = None
             self.tower.page.phase = FINISH

@@ -51,8 +51,7 @@ def enter(job: Job) -> None:
 def reenter(job: Job, config: Any, delta: EnvironmentDelta) -> None:
     """Make the child of a configured or collected level serve its own client."""
     _take_descriptors(job, held_streams(config))
-    for part in _capturing_parts(config).values():
-        _renew_temporary_file(part)
+    renew_capture(config)
     _take_circumstances(job)
     _set_environment(job.env, delta.changed)
     sys.argv[1:] = job.args
@@ -83,6 +82,12 @@ def _take_descriptors(job: Job, targets: dict[int, list[int]]) -> None:
         os.close(fd)
 
 
+def renew_capture(config: Any) -> None:
+    """Forks share a file's position and content: each process captures into files of its own."""
+    for part in _capturing_parts(config).values():
+        _renew_temporary_file(part)
+
+
 def held_streams(config: Any) -> dict[int, list[int]]:
     """Every descriptor through which this process holds "the real" stdin, stdout and stderr."""
     targets: dict[int, list[int]] = {0: [0], 1: [1], 2: [2]}
@@ -103,7 +108,6 @@ def _capturing_parts(config: Any) -> dict[int, Any]:
 
 
 def _renew_temporary_file(part: Any) -> None:
-    """Forks share a file's position; each run captures into a file of its own."""
     if part.targetfd == 0:
         return
     with tempfile.TemporaryFile(buffering=0) as fresh:

@@ -26,6 +26,13 @@ class SharedBase:
         """Put it in place; forks inherit it."""
         self._factory.getbasetemp = self._get
 
+    def settle(self) -> None:
+        """In the run, when the workers are gone: what they made is the run's, for pytest's retention policy."""
+        vars(self._factory).pop("getbasetemp", None)
+        if self._factory._basetemp is None:
+            self._factory._basetemp = self._read()
+        os.close(self._lock)
+
     def _get(self) -> Path:
         factory = self._factory
         # The attribute shadows the method; from here on this process uses the real one.
