@@ -57,7 +57,9 @@ class Tower:
                     self.job.control, frames.STARTED, os.getpid().to_bytes(4, "little"), [self.page.fd]
                 )
             except OSError:
-                pass
+                # Nobody waits for this run any more, and somebody else may be doing it already.
+                self.tell({"op": "done", "run": self.job.number})
+                os._exit(1)
 
     def tell(self, message: dict[str, Any], fds: list[int] | tuple[int, ...] = ()) -> None:
         """Send a message to the supervisor; a run goes on without one."""
