@@ -260,6 +260,9 @@ class Recorder:
                 self._note_open(*args)
             finally:
                 self._busy = False
+        elif event == "import" and args[1]:
+            # Only an extension module comes with a file name: the dynamic loader opens it, not Python.
+            self._note_file(os.path.abspath(args[1]))
         elif event in ("os.listdir", "os.scandir"):
             self._busy = True
             try:
@@ -284,6 +287,9 @@ class Recorder:
             return
         if name.endswith(".pyc"):
             name = _source_of(name) or name
+        self._note_file(name)
+
+    def _note_file(self, name: str) -> None:
         if name not in self._seen.files:
             self._seen.files[name] = stamp(name)
 
