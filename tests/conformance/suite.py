@@ -1,0 +1,39 @@
+"""One run of a project's suite with the recorder on, whichever program runs it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import launch
+from dx_conformance_recorder import VARIABLE
+from prepare import RECORDER, Prepared
+from recording import Recording, parse
+
+
+@dataclass(frozen=True)
+class SuiteRun:
+    ended: launch.Ended
+    recording: Recording
+    output: Path  # what the program printed
+
+
+def run_suite(
+    command: Sequence[str], prepared: Prepared, place: launch.Place, records: Path, timeout: float
+) -> SuiteRun:
+    """Run COMMAND and the project's arguments. `records`.jsonl and `records`.txt keep what was recorded and printed."""
+    recorded, output = records.with_suffix(".jsonl"), records.with_suffix(".txt")
+    records.parent.mkdir(parents=True, exist_ok=True)
+    # The same file name for every run of a place: a warm run must not see another environment than the one before.
+    current = place.root / "record.jsonl"
+    current.unlink(missing_ok=True)
+    environment = place.environment(prepared.venv) | prepared.project.environment | {VARIABLE: str(current)}
+    arguments = [*command, "-p", RECORDER.stem, *prepared.project.pytest_arguments()]
+    ended = launch.run(arguments, prepared.source, environment, output, timeout)
+    text = current.read_text() if current.exists() else ""
+    recorded.write_text(text)
+    replace = {str(prepared.home): "<project>", str(place.root): "<run>"}
+    return SuiteRun(ended, parse(text.splitlines(), replace), output)
+
+
+def last_words(output: Path, lines: int = 15) -> str:
+    return "\n".join(output.read_text(errors="replace").splitlines()[-lines:])
