@@ -1,0 +1,74 @@
+# Needs: cargo, python3 (3.11 or later), make, gcc, git. Everything else goes into .venv.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+# Absolute: cargo and the tests run in other directories.
+VENV_PYTHON := $(CURDIR)/$(VENV)/bin/python
+
+# The interpreter that .venv is made from: $(PYTHON) if given, else the first of these that is new enough.
+CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python)
+
+# Asked for its own path: `python3` may be a script that looks for the real one at every start.
+WHERE := import sys; sys.version_info >= (3, 11) or sys.exit(1); print(sys.executable)
+
+CRATE_FILES := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -path '*/src/*' -o -name Cargo.toml -o -name build.rs)
+
+.PHONY: help venv example test conformance soak bench clean
+
+help:
+	@echo "make venv         make .venv and install the project into it, editable"
+	@echo "make example      run the example's tests with dx-py"
+	@echo "make test         everything that has to pass before a commit"
+	@echo "make conformance  real projects under dx-py and under pytest (downloads them)"
+	@echo "make soak         many runs with edits, kills and interrupts in between"
+	@echo "make bench        how long warm and cold runs take"
+	@echo "make clean        remove what was built"
+
+venv: $(VENV)/installed
+
+$(VENV)/bin/python:
+	@for candidate in $(CANDIDATES); do \
+		if python=$$("$$candidate" -c '$(WHERE)' 2>/dev/null); then \
+			echo "making $(VENV) from $$python"; \
+			exec "$$python" -m venv $(VENV); \
+		fi; \
+	done; \
+	echo "make venv: none of these is a Python of at least 3.11: $(CANDIDATES)." \
+		"Install one, or name one: make venv PYTHON=/path/to/python3" >&2; \
+	exit 1
+
+$(VENV)/installed: pyproject.toml $(CRATE_FILES) | $(VENV)/bin/python
+	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+example: venv
+	cd examples/shop && $(CURDIR)/$(VENV)/bin/dx-py test
+
+# One interpreter for every build of the extension: with another one cargo would start from the beginning.
+test: export PYO3_PYTHON = $(VENV_PYTHON)
+test: venv
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		set -x; cargo nextest run --locked --workspace; \
+	else \
+		set -x; cargo test --locked --workspace; \
+	fi
+	$(VENV_PYTHON) -m pytest tests spec
+
+# Each takes options of its own: make soak ARGS='--help'
+conformance: venv
+	$(VENV_PYTHON) tests/conformance/run.py $(ARGS)
+
+soak: venv
+	$(VENV_PYTHON) tests/processes/soak.py $(ARGS)
+
+bench: venv
+	$(VENV_PYTHON) benches/warm.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) target build dist python/*.egg-info
+	find python -name '*.so' -delete
