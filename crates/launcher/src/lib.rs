@@ -107,6 +107,8 @@ impl Launch<'_> {
         };
         let request = circumstances::request(self.args, self.cwd, self.closed, Some(socket), false)?;
         match session::converse(&daemon, &request, signals, Patience::with_daemon()) {
+            // One of another build leaves its place before it says so: a new one can take it.
+            End::Refused(_) => Ok(None),
             End::NotStarted(reason) => Err(format!("the daemon at {} {reason}", socket.display())),
             end => Ok(Some(finish(end))),
         }
@@ -116,7 +118,7 @@ impl Launch<'_> {
         let request = circumstances::request(self.args, self.cwd, self.closed, socket, socket.is_some())?;
         let mut supervisor = signals.start(|| spawn::supervisor(self.python, socket.is_some()))?;
         match session::converse(&supervisor.socket, &request, signals, Patience::with_child()) {
-            End::NotStarted(reason) => {
+            End::NotStarted(reason) | End::Refused(reason) => {
                 let python = self.python.display();
                 let fate = supervisor.fate();
                 supervisor.abandon();
@@ -129,7 +131,12 @@ impl Launch<'_> {
                 supervisor.abandon();
                 signals::die_by(signal)
             }
-            end => Ok(finish(end)),
+            end => {
+                if socket.is_none() {
+                    supervisor.settle();
+                }
+                Ok(finish(end))
+            }
         }
     }
 }
@@ -138,7 +145,7 @@ fn finish(end: End) -> u8 {
     match end {
         End::Exit(code) => code,
         End::DieBy(signal) => signals::die_by(signal),
-        End::NotStarted(sentence) | End::Lost(sentence) => {
+        End::NotStarted(sentence) | End::Refused(sentence) | End::Lost(sentence) => {
             say::error(&sentence);
             FAILED
         }

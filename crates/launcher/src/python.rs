@@ -1,6 +1,7 @@
 //! Which Python runs the tests, and what it is told to do first.
 
 use std::ffi::{OsStr, OsString};
+use std::io::{BufRead, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -46,8 +47,9 @@ fn search(lookup: Lookup, cwd: &Path, beside: Option<&Path>) -> Result<PathBuf, 
     let mut tried = Vec::new();
     let mut candidates = Vec::new();
     if let Some(folder) = beside {
-        tried.push(format!("python3 and python in {} (where dx-py is)", folder.display()));
-        candidates.extend([folder.join("python3"), folder.join("python")]);
+        tried.push(format!("python and python3 in {} (where dx-py is)", folder.display()));
+        candidates.extend(interpreter_of_pytest(folder));
+        candidates.extend([folder.join("python"), folder.join("python3")]);
     }
     if let Some(environment) = set("VIRTUAL_ENV") {
         let python = Path::new(&environment).join("bin/python");
@@ -65,6 +67,16 @@ fn search(lookup: Lookup, cwd: &Path, beside: Option<&Path>) -> Result<PathBuf, 
             tried.join("; ")
         )
     })
+}
+
+/// The interpreter in the first line of the `pytest` command beside us, if it is beside us, too: the name a process was
+/// started by is `sys.executable`, and tests may look at it.
+fn interpreter_of_pytest(folder: &Path) -> Option<PathBuf> {
+    let mut line = String::new();
+    let script = std::fs::File::open(folder.join("pytest")).ok()?;
+    std::io::BufReader::new(script.take(4096)).read_line(&mut line).ok()?;
+    let interpreter = PathBuf::from(line.strip_prefix("#!")?.trim());
+    (interpreter.parent() == Some(folder)).then_some(interpreter)
 }
 
 /// A program as a shell would find it: by its path if it has a slash, on PATH otherwise.
@@ -123,13 +135,25 @@ mod tests {
         assert_eq!(scene.search().unwrap(), on_path);
         let in_environment = scene.program("venv/bin/python");
         assert_eq!(scene.search().unwrap(), in_environment);
-        let own = scene.program("own/python");
-        assert_eq!(scene.search().unwrap(), own);
         let own = scene.program("own/python3");
+        assert_eq!(scene.search().unwrap(), own);
+        let own = scene.program("own/python");
         assert_eq!(scene.search().unwrap(), own);
         let wanted = scene.program("wanted");
         let found = scene.set("DX_PY_PYTHON", "./wanted").search().unwrap();
         assert_eq!(found.as_os_str(), wanted.as_os_str());
+    }
+
+    #[test]
+    fn the_interpreter_of_the_pytest_beside_us_comes_first() {
+        let scene = Scene::new().set("PATH", "");
+        scene.program("own/python");
+        let own = scene.program("own/python3.11");
+        let script = scene.program("own/pytest");
+        fs::write(&script, format!("#!{}\nimport pytest\n", own.display())).unwrap();
+        assert_eq!(scene.search().unwrap(), own);
+        fs::write(&script, "#!/usr/bin/env python3\nimport pytest\n").unwrap();
+        assert_eq!(scene.search().unwrap(), scene.top.path().join("own/python"));
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub enum End {
     Exit(u8),
     /// By a signal that the launcher has to die of, too.
     DieBy(c_int),
+    /// No run was started, because the supervisor said that it will not. Says why.
+    Refused(String),
     /// No run was started. Says why, as what the supervisor did: "closed the connection".
     NotStarted(String),
     /// A run was started and nobody will say how it ended. A whole sentence.
@@ -281,8 +283,8 @@ impl Session<'_> {
             Frame::Exit(code) => return Some(End::Exit(code)),
             Frame::Text(bytes) => self.text.extend(bytes),
             Frame::Refused(reason) => {
-                let reason = String::from_utf8_lossy(&reason);
-                return Some(self.broken(&format!("refused the run ({})", reason.trim())));
+                let reason = format!("refused the run ({})", String::from_utf8_lossy(&reason).trim());
+                return Some(if self.run.is_none() { End::Refused(reason) } else { self.broken(&reason) });
             }
         }
         None

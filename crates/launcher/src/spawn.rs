@@ -88,6 +88,15 @@ impl Supervisor {
         }
     }
 
+    /// Waits for the end of one that serves a single run, so that nothing of it is left when the command has ended.
+    /// Not for ever: it has nothing to say any more.
+    pub fn settle(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Ends it, before it has started a run.
     pub fn abandon(&mut self) {
         // As long as it has not been waited for, its id is its own.

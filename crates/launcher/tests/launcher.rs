@@ -578,16 +578,23 @@ fn a_daemon_gets_a_request_larger_than_a_socket_holds() {
 }
 
 #[test]
-fn a_daemon_that_refuses_or_dies_or_talks_nonsense_is_done_without() {
+fn a_daemon_that_refuses_is_followed_by_another_without_a_word() {
+    let scene = Scene::new();
+    let daemon = scene.daemon(|mut daemon| {
+        daemon.request();
+        daemon.say(&Frame::Refused(b"another build".to_vec()));
+    });
+    let output = run(&mut scene.test("echo"));
+    daemon.join().unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("note"), "{}", stderr(&output));
+    assert_eq!(field(&scene.record(), "flags"), "1", "the new supervisor takes its place");
+}
+
+#[test]
+fn a_daemon_that_dies_or_talks_nonsense_is_done_without() {
     type Serve = fn(Daemon);
-    let cases: [(Serve, &str); 4] = [
-        (
-            |mut daemon| {
-                daemon.request();
-                daemon.say(&Frame::Refused(b"stopping".to_vec()));
-            },
-            "refused the run (stopping)",
-        ),
+    let cases: [(Serve, &str); 3] = [
         (|daemon| drop(daemon.request()), "closed the connection"),
         (drop, "closed the connection"),
         (

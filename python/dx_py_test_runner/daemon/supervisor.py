@@ -319,7 +319,7 @@ class Supervisor:
             pid = subprocess.Popen(
                 [lifecycle.interpreter(), "-c", BOOT, "base", str(theirs.fileno())],
                 env=run.request.env,
-                cwd="/",
+                cwd=run.request.cwd,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
             ).pid

@@ -226,7 +226,7 @@ class Recorder:
 
         @functools.wraps(original)
         def asked(path: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._on and not self._busy and type(path) is not int:
+            if self._on and not self._busy and not self.quiet and type(path) is not int:
                 self._note_question(path)
             return original(path, *args, **kwargs)
 
@@ -252,7 +252,7 @@ class Recorder:
         )
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
-        if not self._on or self._busy:
+        if not self._on or self._busy or self.quiet:
             return
         if event == "open":
             self._busy = True
@@ -390,7 +390,9 @@ def _reader_is_foreign() -> bool:
 
 def _culprit() -> str | None:
     """``file:line`` of the code outside the standard library that caused an effect; None if it is harmless."""
-    frame = sys._getframe(3)
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
     while frame is not None:
         filename = frame.f_code.co_filename
         if frame.f_globals.get("__name__") in _HARMLESS_CALLERS or filename.startswith(_OURS):

@@ -16,7 +16,7 @@ import pytest
 from dx_py_test_runner.engine import reports
 from dx_py_test_runner.run.plan import Group
 from dx_py_test_runner.run.release import InOrder
-from dx_py_test_runner.tower.tower import Tower
+from dx_py_test_runner.tower.tower import Tower, flush_streams
 from dx_py_test_runner.wire import journal
 from dx_py_test_runner.wire.deaths import how
 from dx_py_test_runner.wire.status import StatusPage
@@ -88,6 +88,7 @@ class Coordinator:
     def _fork(self, number: int, first: Group | None) -> None:
         ours, theirs = socket.socketpair()
         page = StatusPage.create()
+        flush_streams()
         pid = os.fork()
         if pid == 0:
             ours.close()

@@ -11,6 +11,7 @@ import pytest
 from dx_py_test_runner.inputs.record import Recorder
 from dx_py_test_runner.run import doctor, fit, options, refresh, settings, xdist_names
 from dx_py_test_runner.run.inline import silence
+from dx_py_test_runner.run.printed import Printed
 from dx_py_test_runner.tower import adopt, hazards
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.tower import Tower
@@ -28,6 +29,7 @@ class RunPlugin:
         self.recorder = Recorder(enabled=recording, environment=tower.job.env)
         self.profile: fit.Profile | None = None
         self.hazard: str | None = None
+        self.printed = Printed()
         tower.page.doing = "load:pytest's configuration"
 
     # ---- configuration
@@ -52,7 +54,9 @@ class RunPlugin:
     def pytest_sessionstart(self, session: Any) -> Generator[None, object, object]:
         self.tower.page.doing = "load:pytest_sessionstart"
         with silence(session.config) if self.tower.job.carry else contextlib.nullcontext():
-            return (yield)
+            result = yield
+        self.printed.header_ends()
+        return result
 
     # ---- checkpoints
 
@@ -67,6 +71,7 @@ class RunPlugin:
         config = session.config
         self.tower.page.doing = "load:collection"
         self.recorder.know(config)
+        self.recorder.quiet = True
         self._checkpoint("configured", session, fit.Profile.of(config, self.tower.job, self.recorder))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -87,7 +92,12 @@ class RunPlugin:
         self.delta.close()
         self.random_state.close()
         self.hazard = self.hazard or hazards.find(self.recorder, _held(config))
-        refusal = self.hazard or self.recorder.doubt() or profile.refusal(name, session)
+        refusal = (
+            self.hazard
+            or self.recorder.doubt()
+            or profile.refusal(name, session)
+            or self.printed.refusal(config.option)
+        )
         if refusal or not self.tower.job.levels:
             if self.tower.job.levels:
                 self.tower.note(f"no {name} level: {refusal}")
@@ -112,7 +122,7 @@ class RunPlugin:
         adopt.reenter(job, session.config, self.delta)
         self.delta.before = job.env
         self.random_state.restore()
-        refresh.for_job(name, job, session, profile)
+        refresh.for_job(name, job, session, profile, self.printed)
         if name == "configured" and job.levels:
             self.recorder.resume(job.env)
 
@@ -123,6 +133,7 @@ class RunPlugin:
 
     def _stop_recording(self) -> None:
         self.recorder.stop()
+        adopt.forget_printed()
 
     # ---- files that killed an earlier attempt
 

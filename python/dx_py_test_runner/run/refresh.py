@@ -13,11 +13,14 @@ from typing import Any
 
 from dx_py_test_runner.run import fit
 from dx_py_test_runner.run.inline import silence
+from dx_py_test_runner.run.printed import Printed
 from dx_py_test_runner.tower.job import Job
 
 
-def for_job(name: str, job: Job, session: Any, profile: fit.Profile) -> None:
+def for_job(name: str, job: Job, session: Any, profile: fit.Profile, printed: Printed) -> None:
     """Make *session*, inherited from a level, the session of *job*."""
+    if not job.carry:
+        printed.again()
     config = session.config
     parsed = fit.parse_again(config, job.args, job.env)
     for key, value in parsed.items():
@@ -36,8 +39,14 @@ def for_job(name: str, job: Job, session: Any, profile: fit.Profile) -> None:
 def _set_arguments(config: Any, job: Job, parsed: dict[str, Any]) -> None:
     old = config.invocation_params
     config.invocation_params = type(old)(args=list(job.args), plugins=old.plugins, dir=old.dir)
-    if parsed["file_or_dir"]:
-        config.args = list(parsed["file_or_dir"])
+    config.args, config.args_source = config._decide_args(
+        args=list(parsed["file_or_dir"]),
+        pyargs=config.option.pyargs,
+        testpaths=config.getini("testpaths"),
+        invocation_dir=config.invocation_params.dir,
+        rootpath=config.rootpath,
+        warn=False,
+    )
 
 
 def _renew_cache_plugins(config: Any, job: Job) -> None:

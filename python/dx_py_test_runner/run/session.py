@@ -16,7 +16,7 @@ from dx_py_test_runner.tower.tower import Tower
 from dx_py_test_runner.wire import frames
 from dx_py_test_runner.wire.status import FINISH
 
-_INTERNAL_ERROR = 3
+_INTERRUPTED = 130
 
 _EXIT_GRACE = float(os.environ.get("DX_PY_EXIT_GRACE", "10"))
 """Seconds that threads and exit handlers which keep the process alive get after the session's end."""
@@ -31,11 +31,12 @@ def run_job(job: Job) -> NoReturn:
         code = _pytest_main(tower)
     except SystemExit as exit_request:
         code = _exit_code(exit_request)
-    except BaseException:
+    except BaseException as error:
+        # What pytest lets through ends its interpreter, with the interpreter's own status.
         import traceback
 
         traceback.print_exc()
-        code = _INTERNAL_ERROR
+        code = _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
     leave(tower, code)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import importlib
+import io
 import os
 import random
 import resource
@@ -46,6 +47,39 @@ def enter(job: Job) -> None:
     sys.path.insert(0, bin_dir)
     importlib.invalidate_caches()
     _fresh_streams()
+
+
+def printed_while_loading() -> tuple[bytes, bytes]:
+    """What went to the real stdout and stderr since :func:`enter`."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            stream.flush()
+    return bytes(_PRINTED[1]), bytes(_PRINTED[2])
+
+
+def forget_printed() -> None:
+    """Stop keeping what is printed: tests are about to run."""
+    for kept in _PRINTED.values():
+        kept.clear()
+    _Remembering.on = False
+
+
+_PRINTED = {1: bytearray(), 2: bytearray()}
+
+_PRINTED_LIMIT = 1 << 20
+
+
+class _Remembering(io.FileIO):
+    """A standard stream's raw file that keeps a copy of what loading prints: every warm run has to print it, too."""
+
+    on = True
+
+    def write(self, data: Any) -> int:
+        written = super().write(data)
+        kept = _PRINTED[self.fileno()]
+        if self.on and written and len(kept) < _PRINTED_LIMIT:
+            kept += bytes(data[:written])
+        return written
 
 
 def reenter(job: Job, config: Any, delta: EnvironmentDelta) -> None:
@@ -111,6 +145,8 @@ def _renew_temporary_file(part: Any) -> None:
     if part.targetfd == 0:
         return
     with tempfile.TemporaryFile(buffering=0) as fresh:
+        # What conftests printed when they were imported waits in it for the first collected file.
+        fresh.write(os.pread(part.tmpfile.fileno(), os.fstat(part.tmpfile.fileno()).st_size, 0))
         os.dup2(fresh.fileno(), part.tmpfile.fileno(), inheritable=False)
         if part._state == "started":
             os.dup2(fresh.fileno(), part.targetfd)
@@ -165,15 +201,19 @@ def _fresh_streams() -> None:
             setattr(sys, f"__{name}__", None)
             continue
         old = getattr(sys, f"__{name}__")
-        raw = open(fd, mode + "b", buffering=0 if mode == "w" and unbuffered else -1, closefd=False)
-        stream = _text_stream(raw, fd, mode, old, unbuffered)
+        stream = _text_stream(_buffer(fd, mode, unbuffered), fd, mode, old, unbuffered)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 
 
-def _text_stream(raw: Any, fd: int, mode: str, old: Any, unbuffered: bool) -> Any:
-    import io
+def _buffer(fd: int, mode: str, unbuffered: bool) -> Any:
+    if mode == "r":
+        return open(fd, "rb", closefd=False)
+    raw = _Remembering(fd, "wb", closefd=False)
+    return raw if unbuffered else io.BufferedWriter(raw)
 
+
+def _text_stream(raw: Any, fd: int, mode: str, old: Any, unbuffered: bool) -> Any:
     stream = io.TextIOWrapper(
         raw,
         encoding=getattr(old, "encoding", None),

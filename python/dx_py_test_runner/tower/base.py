@@ -27,6 +27,12 @@ def strict_environment(env: dict[bytes, bytes]) -> dict[bytes, bytes]:
     }
 
 
+def _has_relative_entries(env: dict[bytes, bytes]) -> bool:
+    """Whether ``PYTHONPATH`` means something else in another folder: the interpreter resolves it when it starts."""
+    path = env.get(b"PYTHONPATH", b"")
+    return bool(path) and not all(entry.startswith(b"/") for entry in path.split(b":"))
+
+
 def serve_exec(fd: int) -> NoReturn:
     """Entry of a base that was started by ``exec``; *fd* is its channel."""
     os.set_inheritable(fd, False)
@@ -50,11 +56,14 @@ def _run_jobs(channel: Channel) -> None:
     _import_pytest()
     _let_go_of_the_terminal()
     own_environment = strict_environment(dict(os.environb))
+    own_cwd = os.getcwd() if _has_relative_entries(own_environment) else None
     stamps = _pytest_stamps()
 
     def check(job: Job) -> None:
         if strict_environment(job.env) != own_environment:
             raise Unfit("another interpreter environment")
+        if own_cwd is not None and job.cwd != own_cwd:
+            raise Unfit("PYTHONPATH is relative to another folder")
         if _pytest_stamps() != stamps:
             raise Stale("the installed pytest has changed")
 

@@ -8,6 +8,7 @@ the other client's request. So a warm run has done exactly what a cold one does,
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,15 @@ from dx_py_test_runner.wire.channel import Channel, ChannelClosed
 from dx_py_test_runner.tower import hazards
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.zygote import wait_for_job
+
+
+def flush_streams() -> None:
+    """Before a fork: what waits in a buffer would be written by both processes."""
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        try:
+            stream.flush()  # type: ignore[union-attr]
+        except (AttributeError, OSError, ValueError):
+            continue
 
 
 class Tower:
@@ -90,6 +100,7 @@ class Tower:
         """
         if not self.job.levels:
             return False
+        flush_streams()
         ours, theirs = Channel.pair()
         level_pid = os.getpid()
         pid = os.fork()
