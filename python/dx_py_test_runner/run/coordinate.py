@@ -68,7 +68,7 @@ class Coordinator:
         temporary = _share_temporary_folder(self.config)
         try:
             for number in range(self._count):
-                self._fork(number, None)
+                self._fork(number, [])
             self._pump()
             self._release(self._order.rest())
         except KeyboardInterrupt:
@@ -85,7 +85,7 @@ class Coordinator:
 
     # ---- processes
 
-    def _fork(self, number: int, first: Group | None) -> None:
+    def _fork(self, number: int, first: list[Group]) -> None:
         ours, theirs = socket.socketpair()
         page = StatusPage.create()
         flush_streams()
@@ -140,19 +140,16 @@ class Coordinator:
         self._processes.remove(process)
         process.inbox.sock.close()
         _pid, status = os.waitpid(process.pid, 0)
-        index = process.page.item
+        index, claimed = process.page.item, process.page.group
         process.page.close()
         if self._stop is None and not process.ended:
-            self._replace(process, index, status)
+            self._replace(process, index, claimed, status)
         elif self._stop is None and process.more:
-            self._fork(process.number, None)
+            self._fork(process.number, [])
 
-    def _replace(self, process: Process, index: int | None, status: int) -> None:
-        """The item that was running is reported; the rest of its group goes to a fresh fork."""
-        if index is None:
-            self._fork(process.number, None)
-            return
-        if not self._order.is_finished(index):
+    def _replace(self, process: Process, index: int | None, claimed: int | None, status: int) -> None:
+        """The item that was running is reported; what else the worker had claimed goes to a fresh fork."""
+        if index is not None and not self._order.is_finished(index):
             item = self.session.items[index]
             last = self._last_phase.get(index)
             if index not in self._last_phase:
@@ -160,8 +157,16 @@ class Coordinator:
             for report in reports.crash_reports(item, last, how(status)):
                 self._take(journal.REPORT, index, reports.to_data(self.config, report))
             self._take(journal.FINISH, index, item.location)
-        group = next(group for group in self.groups if group.start <= index < group.stop)
-        self._fork(process.number, Group(index + 1, group.stop))
+        running = [group for group in self.groups if index is not None and group.start <= index < group.stop]
+        reserved = [] if claimed is None else [self.groups[claimed]]
+        self._fork(process.number, [self._rest_of(group) for group in dict.fromkeys([*running, *reserved])])
+
+    def _rest_of(self, group: Group) -> Group:
+        """The part of a group, run from its start, that has not been finished."""
+        start = group.start
+        while start < group.stop and self._order.is_finished(start):
+            start += 1
+        return Group(start, group.stop)
 
     def _stop_workers(self, number: signal.Signals) -> None:
         """End all workers; SIGKILL follows when they take their time."""

@@ -27,6 +27,7 @@ class RunPlugin:
         self.random_state = adopt.RandomState()
         recording = tower.job.levels or "--doctor" in tower.job.args
         self.recorder = Recorder(enabled=recording, environment=tower.job.env)
+        self.loaded = False
         self.profile: fit.Profile | None = None
         self.hazard: str | None = None
         self.printed = Printed()
@@ -43,6 +44,11 @@ class RunPlugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_load_initial_conftests(self) -> None:
         self.tower.page.doing = "load:the initial conftest files"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_cmdline_main(self) -> None:
+        self.loaded = True
+        self.tower.page.doing = "load:pytest_cmdline_main"
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: Any) -> None:
@@ -94,6 +100,7 @@ class RunPlugin:
         self.hazard = self.hazard or hazards.find(self.recorder, _held(config))
         refusal = (
             self.hazard
+            or ("this run makes up for one that died" if self.tower.job.carry else "")
             or self.recorder.doubt()
             or profile.refusal(name, session)
             or self.printed.refusal(config.option)
@@ -137,18 +144,27 @@ class RunPlugin:
 
     # ---- files that killed an earlier attempt
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_make_collect_report(self, collector: Any) -> Any:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(self, collector: Any) -> Generator[None, Any, Any]:
         """Name the file about to be imported; a file that killed an earlier attempt is a collection error."""
         if not isinstance(collector, pytest.File):
-            return None
+            return (yield)
         path = str(collector.path)
-        crashed = self.tower.job.carry.get("crashed_files", {})
-        if path in crashed:
-            text = f"importing {collector.nodeid} ended the process: {crashed[path]}"
-            return pytest.CollectReport(collector.nodeid, "failed", text, [])
         self.tower.page.doing = f"collect:{path}"
-        return None
+        try:
+            return (yield)
+        finally:
+            # A file that closes our descriptors when it is imported ends the process as surely as one that exits.
+            self.tower.journal.check()
+
+    @pytest.hookimpl(specname="pytest_make_collect_report", tryfirst=True)
+    def pytest_report_crashed_file(self, collector: Any) -> Any:
+        """Do not import a file again that killed an earlier attempt."""
+        how = self.tower.job.carry.get("crashed_files", {}).get(str(collector.path))
+        if how is None or not isinstance(collector, pytest.File):
+            return None
+        text = f"importing {collector.nodeid} ended the process: {how}"
+        return pytest.CollectReport(collector.nodeid, "failed", text, [])
 
     # ---- the items
 

@@ -17,6 +17,7 @@ from dx_py_test_runner.wire import frames
 from dx_py_test_runner.wire.status import FINISH
 
 _INTERRUPTED = 130
+_INTERNAL_ERROR = 3
 
 _EXIT_GRACE = float(os.environ.get("DX_PY_EXIT_GRACE", "10"))
 """Seconds that threads and exit handlers which keep the process alive get after the session's end."""
@@ -27,10 +28,13 @@ def run_job(job: Job) -> NoReturn:
     tower = Tower(job)
     adopt.enter(job)
     # From here on the process may have become another one, with another job: always ask the tower.
+    plugin = RunPlugin(tower)
     try:
-        code = _pytest_main(tower)
+        code = _pytest_main(plugin)
     except SystemExit as exit_request:
         code = _exit_code(exit_request)
+        if code == 0 and not plugin.loaded:
+            code = _not_green(tower)
     except BaseException as error:
         # What pytest lets through ends its interpreter, with the interpreter's own status.
         import traceback
@@ -40,12 +44,18 @@ def run_job(job: Job) -> NoReturn:
     leave(tower, code)
 
 
-def _pytest_main(tower: Tower) -> int:
+def _not_green(tower: Tower) -> int:
+    """pytest would end with 0 when a conftest calls ``sys.exit()``, as if tests had passed. Nothing was run."""
+    where = tower.page.doing.partition(":")[2]
+    sys.stderr.write(f"dx-py: sys.exit() was called while loading {where}; no test was run\n")
+    return _INTERNAL_ERROR
+
+
+def _pytest_main(plugin: RunPlugin) -> int:
     """Call pytest as its console script would, with our plugin registered before anything is parsed."""
     from _pytest import config
 
-    plugin = RunPlugin(tower)
-    args = list(tower.job.args)
+    args = list(plugin.tower.job.args)
     try:
         if hasattr(config, "_main"):
             code = config._main(args=args, plugins=[plugin], prog="pytest")
@@ -75,7 +85,10 @@ def leave(tower: Tower, code: int) -> NoReturn:
     tower.page.phase = FINISH
     tower.page.doing = "finish:the interpreter's exit handlers"
     watchdog = threading.Thread(target=_give_up_waiting, args=(tower, code), daemon=True)
-    watchdog.start()
+    try:
+        watchdog.start()
+    except (RuntimeError, MemoryError):
+        pass  # a test has used up what a thread needs; then nobody watches
     try:
         # What the interpreter does at its end: wait for threads, then call the exit handlers.
         threading._shutdown()

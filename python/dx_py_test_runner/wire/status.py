@@ -15,7 +15,7 @@ BOOT, LOAD, TESTS, FINISH = range(4)
 
 _MAGIC = int.from_bytes(b"DXST", "little")
 _U32 = struct.Struct("<I")
-_PID, _PHASE, _STOP, _ITEM, _TEXT_LENGTH, _TEXT = 4, 8, 12, 16, 60, 64
+_PID, _PHASE, _STOP, _ITEM, _GROUP, _TEXT_LENGTH, _TEXT = 4, 8, 12, 16, 20, 60, 64
 _NO_ITEM = 0xFFFFFFFF
 
 
@@ -30,6 +30,7 @@ class StatusPage:
         if create:
             _U32.pack_into(self._map, 0, _MAGIC)
             self.item = None
+            self.group = None
 
     @classmethod
     def create(cls) -> StatusPage:
@@ -75,6 +76,16 @@ class StatusPage:
     @item.setter
     def item(self, value: int | None) -> None:
         self._set(_ITEM, _NO_ITEM if value is None else value)
+
+    @property
+    def group(self) -> int | None:
+        """Number of the group that a worker claimed last, if any; it may not have begun with it."""
+        value = self._get(_GROUP)
+        return None if value == _NO_ITEM else value
+
+    @group.setter
+    def group(self, value: int | None) -> None:
+        self._set(_GROUP, _NO_ITEM if value is None else value)
 
     @property
     def doing(self) -> str:

@@ -51,7 +51,7 @@ class Worker:
         self,
         groups: list[tuple[int, int]],
         tokens: Tokens,
-        first: tuple[int, int] | None,
+        first: list[tuple[int, int]],
         *,
         after_fork: Callable[[], None],
         one_group: bool,
@@ -107,7 +107,7 @@ class Worker:
 
     # ---- running
 
-    def _run(self, groups: list[tuple[int, int]], tokens: Tokens, first: tuple[int, int] | None) -> None:
+    def _run(self, groups: list[tuple[int, int]], tokens: Tokens, first: list[tuple[int, int]]) -> None:
         items = self.session.items
         indexes = self._indexes(groups, tokens, first)
         current = next(indexes, None)
@@ -134,12 +134,13 @@ class Worker:
             current = following
 
     def _indexes(
-        self, groups: list[tuple[int, int]], tokens: Tokens, first: tuple[int, int] | None
+        self, groups: list[tuple[int, int]], tokens: Tokens, first: list[tuple[int, int]]
     ) -> Iterator[int]:
         """Item indexes one after the other; asking for one more than is run claims the next group in time."""
-        if first is not None:
-            yield from range(*first)
+        for group in first:
+            yield from range(*group)
         while (number := tokens.claim()) is not None:
+            self.page.group = number
             yield from range(*groups[number])
             if self._one_group:
                 self._more = True
