@@ -55,6 +55,8 @@ class Profile:
         option = session.config.option
         if option.engine == "pytest":
             return "--engine=pytest"
+        if getattr(option, "cacheclear", False):
+            return "--cache-clear is for this run alone"
         if name == "collected" and getattr(option, "lf", False):
             return "--lf decides what is collected"
         if session.shouldstop or session.shouldfail:

@@ -115,5 +115,5 @@ LATE = frozenset(
 """Options that pytest reads when it needs them, or whose readers :mod:`refresh` makes anew. Any other option that
 differs makes another level."""
 
-LATE_BEFORE_COLLECTION = LATE | {"lf", "last_failed_no_failures", "stepwise", "stepwise_skip", "stepwise_reset"}
+LATE_BEFORE_COLLECTION = LATE | {"lf", "last_failed_no_failures"}
 """Those that may still change in a configured level, before anything is collected."""

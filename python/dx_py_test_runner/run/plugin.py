@@ -86,8 +86,9 @@ class RunPlugin:
     ) -> Generator[None, object, object]:
         """The *collected* level ends here: the items exist, nobody has chosen among them yet."""
         self.tower.page.doing = "load:the collected items"
-        assert self.profile is not None
-        self._checkpoint("collected", session, self.profile.with_items(session))
+        # Verbs such as --fixtures collect by themselves, without the hook that makes the profile.
+        if self.profile is not None:
+            self._checkpoint("collected", session, self.profile.with_items(session))
         self._stop_recording()
         return (yield)
 
@@ -120,6 +121,9 @@ class RunPlugin:
         again = self.tower.checkpoint(name, check, facts, lambda: adopt.let_go(config), inputs.remember_contents)
         if again:
             self._serve_another(name, session, profile)
+        else:
+            # What was captured so far stays with the level for its later runs, untouched by this one.
+            adopt.renew_capture(config)
         self.recorder.quiet = False
 
     def _serve_another(self, name: str, session: Any, profile: fit.Profile) -> None:

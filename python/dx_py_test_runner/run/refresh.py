@@ -27,7 +27,7 @@ def for_job(name: str, job: Job, session: Any, profile: fit.Profile, printed: Pr
         if value != profile.parsed.get(key):
             setattr(config.option, key, value)
     _set_arguments(config, job, parsed)
-    _renew_cache_plugins(config, job)
+    _renew_cache_plugins(session)
     _renew_known_plugins(config)
     _renew_terminal(name, session, job)
     if name == "collected":
@@ -49,11 +49,16 @@ def _set_arguments(config: Any, job: Job, parsed: dict[str, Any]) -> None:
     )
 
 
-def _renew_cache_plugins(config: Any, job: Job) -> None:
+def _renew_cache_plugins(session: Any) -> None:
     """``--lf`` and its kin read the cache when they are configured; earlier runs have written it since."""
     from _pytest import cacheprovider
 
+    config = session.config
+
     manager = config.pluginmanager
+    for name in ("lfplugin-collwrapper", "lfplugin-collskip"):
+        if manager.has_plugin(name):
+            manager.unregister(name=name)
     for name, kind in (("lfplugin", cacheprovider.LFPlugin), ("nfplugin", cacheprovider.NFPlugin)):
         old = manager.get_plugin(name)
         if type(old) is kind:
@@ -65,7 +70,9 @@ def _renew_cache_plugins(config: Any, job: Job) -> None:
     if getattr(config.option, "stepwise", False):
         from _pytest.stepwise import StepwisePlugin
 
-        manager.register(StepwisePlugin(config), "stepwiseplugin")
+        stepwise = StepwisePlugin(config)
+        manager.register(stepwise, "stepwiseplugin")
+        stepwise.pytest_sessionstart(session)
 
 
 def _renew_known_plugins(config: Any) -> None:
