@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import os
+import select
 import selectors
 import signal
 import socket
@@ -19,6 +20,7 @@ from typing import Any
 from dx_py_test_runner.daemon import explain, lifecycle
 from dx_py_test_runner.daemon.plan import Candidate, order_levels
 from dx_py_test_runner.wire import frames
+from dx_py_test_runner.wire.deaths import LOST_DESCRIPTORS
 from dx_py_test_runner.wire.channel import Channel, ChannelClosed
 
 _DEATH_GRACE = 2.0
@@ -458,10 +460,28 @@ class Supervisor:
         now = time.monotonic()
         for run in list(self.runs.values()):
             if run.ended_at and not run.done and now - run.ended_at >= _DEATH_GRACE:
-                self._died(run, None)
+                self._died(run, self._end_speechless(run.pid))
             elif run.hung_up_at and now - run.hung_up_at >= _HANGUP_GRACE:
                 self._kill(run, signal.SIGKILL)
                 self._forget(run)
+
+    def _end_speechless(self, pid: int) -> int | None:
+        """A run whose channel is closed and whose end nobody has told may live: without its descriptors it can say
+        nothing any more, and must not go on beside the process that takes over. Returns its wait status, if it lived."""
+        try:
+            handle = os.pidfd_open(pid)
+        except OSError:
+            return None
+        try:
+            if select.select([handle], [], [], 0)[0]:
+                return None
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            select.select([handle], [], [], _DEATH_GRACE)
+            return LOST_DESCRIPTORS << 8
+        except OSError:
+            return None
+        finally:
+            os.close(handle)
 
     def _died(self, run: Run, status: int | None) -> None:
         """A run's process ended without finishing: resume in a fresh one, or tell the user what was lost."""

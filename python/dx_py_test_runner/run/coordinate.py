@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -17,7 +18,7 @@ from dx_py_test_runner.engine import reports
 from dx_py_test_runner.run.plan import Group
 from dx_py_test_runner.run.release import InOrder
 from dx_py_test_runner.tower.tower import Tower, flush_streams
-from dx_py_test_runner.wire import journal
+from dx_py_test_runner.wire import forks, journal
 from dx_py_test_runner.wire.deaths import how
 from dx_py_test_runner.wire.status import StatusPage
 from dx_py_test_runner.worker import loop
@@ -37,6 +38,7 @@ class Process:
     pid: int
     inbox: Inbox
     page: StatusPage
+    pidfd: int
     ended: bool = False
     more: bool = False
 
@@ -68,7 +70,7 @@ class Coordinator:
         temporary = _share_temporary_folder(self.config)
         try:
             for number in range(self._count):
-                self._fork(number, [])
+                self._fork(number, None)
             self._pump()
             self._release(self._order.rest())
         except KeyboardInterrupt:
@@ -85,15 +87,16 @@ class Coordinator:
 
     # ---- processes
 
-    def _fork(self, number: int, first: list[Group]) -> None:
+    def _fork(self, number: int, first: Group | None) -> None:
         ours, theirs = socket.socketpair()
         page = StatusPage.create()
         flush_streams()
-        pid = os.fork()
+        pid = forks.fork()
         if pid == 0:
             ours.close()
             for process in self._processes:
                 process.inbox.sock.close()
+                os.close(process.pidfd)
             if self.tower.job.control is not None:
                 self.tower.job.control.close()
             self.tower.channel.close()
@@ -108,19 +111,51 @@ class Coordinator:
                 one_group=self._one_group_each,
             )
         theirs.close()
-        process = Process(number, pid, Inbox(ours), page)
+        ours.setblocking(False)
+        process = Process(number, pid, Inbox(ours), page, os.pidfd_open(pid))
         self._processes.append(process)
         self._selector.register(process.inbox, selectors.EVENT_READ, process)
+        self._selector.register(process.pidfd, selectors.EVENT_READ, process)
 
     def _pump(self) -> None:
+        """Until every item has finished, or nothing more can be done."""
+        before = len(self.session.items) + 1
+        while True:
+            self._pump_until_all_ended()
+            missing = self._missing()
+            if not missing or self._stop is not None:
+                return
+            if self.tower.page.stop or len(missing) >= before:
+                self._release(self._order.rest())
+                raise self._lost(missing)
+            # A worker that died had claimed more than the group it was running.
+            before = len(missing)
+            for number, group in enumerate(self._unfinished(missing)[: self._count]):
+                self._fork(number, group)
+
+    def _pump_until_all_ended(self) -> None:
         while self._processes:
             for key, _events in self._selector.select(1.0):
-                self._receive(key.data)
+                process = key.data
+                if process not in self._processes:
+                    continue  # an earlier event of this round was its end
+                if key.fd == process.pidfd:
+                    self._on_end(process)
+                else:
+                    self._receive(process)
             if self._stop is not None:
                 self._stop_workers(signal.SIGTERM)
-        missing = [i for i in range(self._order.head, len(self.session.items)) if not self._order.is_finished(i)]
-        if missing and self._stop is None:
-            raise self._lost(missing)
+
+    def _unfinished(self, missing: list[int]) -> list[Group]:
+        """What is left of each group; groups are run from their start, so the rest is in one piece."""
+        firsts = {}
+        for index in missing:
+            group = next(group for group in self.groups if group.start <= index < group.stop)
+            firsts.setdefault(group, index)
+        return [Group(first, group.stop) for group, first in firsts.items()]
+
+    def _missing(self) -> list[int]:
+        return [i for i in range(self._order.head, len(self.session.items)) if not self._order.is_finished(i)]
 
     def _lost(self, missing: list[int]) -> BaseException:
         if self.tower.page.stop:
@@ -133,23 +168,26 @@ class Coordinator:
         for kind, index, value in messages:
             self._on_message(process, kind, index, value)
         if closed:
-            self._on_end(process)
+            # It may live on without its descriptors: its end is what the pidfd tells.
+            self._selector.unregister(process.inbox)
 
     def _on_end(self, process: Process) -> None:
-        self._selector.unregister(process.inbox)
-        self._processes.remove(process)
-        process.inbox.sock.close()
-        _pid, status = os.waitpid(process.pid, 0)
-        index, claimed = process.page.item, process.page.group
-        process.page.close()
+        """The worker has ended. Children that tests left behind may still hold its end of the socket."""
+        for kind, index, value in process.inbox.rest():
+            self._on_message(process, kind, index, value)
+        index = process.page.item
+        status = self._forget(process)
         if self._stop is None and not process.ended:
-            self._replace(process, index, claimed, status)
+            self._replace(process, index, status)
         elif self._stop is None and process.more:
-            self._fork(process.number, [])
+            self._fork(process.number, None)
 
-    def _replace(self, process: Process, index: int | None, claimed: int | None, status: int) -> None:
-        """The item that was running is reported; what else the worker had claimed goes to a fresh fork."""
-        if index is not None and not self._order.is_finished(index):
+    def _replace(self, process: Process, index: int | None, status: int) -> None:
+        """The item that was running is reported; the rest of its group goes to a fresh fork."""
+        if index is None:
+            self._fork(process.number, None)
+            return
+        if not self._order.is_finished(index):
             item = self.session.items[index]
             last = self._last_phase.get(index)
             if index not in self._last_phase:
@@ -157,16 +195,8 @@ class Coordinator:
             for report in reports.crash_reports(item, last, how(status)):
                 self._take(journal.REPORT, index, reports.to_data(self.config, report))
             self._take(journal.FINISH, index, item.location)
-        running = [group for group in self.groups if index is not None and group.start <= index < group.stop]
-        reserved = [] if claimed is None else [self.groups[claimed]]
-        self._fork(process.number, [self._rest_of(group) for group in dict.fromkeys([*running, *reserved])])
-
-    def _rest_of(self, group: Group) -> Group:
-        """The part of a group, run from its start, that has not been finished."""
-        start = group.start
-        while start < group.stop and self._order.is_finished(start):
-            start += 1
-        return Group(start, group.stop)
+        group = next(group for group in self.groups if group.start <= index < group.stop)
+        self._fork(process.number, Group(index + 1, group.stop))
 
     def _stop_workers(self, number: signal.Signals) -> None:
         """End all workers; SIGKILL follows when they take their time."""
@@ -176,19 +206,27 @@ class Coordinator:
         while self._processes and time.monotonic() < deadline and number is not signal.SIGKILL:
             for key, _events in self._selector.select(max(0.0, deadline - time.monotonic())):
                 process = key.data
-                _messages, closed = process.inbox.read()
-                if closed:
+                if process not in self._processes:
+                    continue
+                if key.fd == process.pidfd:
                     self._forget(process)
+                elif process.inbox.read()[1]:
+                    self._selector.unregister(process.inbox)
         for process in list(self._processes):
             _signal_group(process.pid, signal.SIGKILL)
             self._forget(process)
 
-    def _forget(self, process: Process) -> None:
-        self._selector.unregister(process.inbox)
+    def _forget(self, process: Process) -> int:
+        """Reap a worker that has ended or was killed; returns its wait status."""
+        self._selector.unregister(process.pidfd)
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(process.inbox)
         self._processes.remove(process)
         process.inbox.sock.close()
-        os.waitpid(process.pid, 0)
+        os.close(process.pidfd)
+        _pid, status = os.waitpid(process.pid, 0)
         process.page.close()
+        return status
 
     # ---- messages
 
@@ -197,6 +235,8 @@ class Coordinator:
             process.ended, process.more = True, bool(value)
         elif kind == loop.ERROR:
             self._stop = RuntimeError(f"worker {process.number} failed:\n{value}")
+        elif kind == loop.LASTING:
+            self.tower.lasting.append(value)
         elif kind == loop.STOPPED and index is None:
             process.ended = True
         elif index is not None:

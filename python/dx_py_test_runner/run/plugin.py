@@ -41,9 +41,13 @@ class RunPlugin:
             pluginmanager.set_blocked(name)
         options.add_options(parser)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_load_initial_conftests(self) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_load_initial_conftests(self) -> Generator[None, object, object]:
         self.tower.page.doing = "load:the initial conftest files"
+        try:
+            return (yield)
+        finally:
+            self.tower.journal.check()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_cmdline_main(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 import threading
 import time
@@ -15,12 +16,10 @@ from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.tower import Tower
 from dx_py_test_runner.wire import frames
 from dx_py_test_runner.wire.status import FINISH
+from dx_py_test_runner.worker.loop import exit_grace, lasting_threads
 
 _INTERRUPTED = 130
 _INTERNAL_ERROR = 3
-
-_EXIT_GRACE = float(os.environ.get("DX_PY_EXIT_GRACE", "10"))
-"""Seconds that threads and exit handlers which keep the process alive get after the session's end."""
 
 
 def run_job(job: Job) -> NoReturn:
@@ -84,11 +83,16 @@ def leave(tower: Tower, code: int) -> NoReturn:
     """End as an interpreter ends (threads, ``atexit``, streams), but within a bounded time, and say the exit code."""
     tower.page.phase = FINISH
     tower.page.doing = "finish:the interpreter's exit handlers"
+    if tower.lasting:
+        sys.stderr.write(_LASTING.format(grace=exit_grace(), names=", ".join(tower.lasting)))
+        code = code or 1
     watchdog = threading.Thread(target=_give_up_waiting, args=(tower, code), daemon=True)
     try:
         watchdog.start()
     except (RuntimeError, MemoryError):
-        pass  # a test has used up what a thread needs; then nobody watches
+        # No memory for a thread's stack, or no more threads allowed: tests have set a limit.
+        signal.signal(signal.SIGALRM, lambda *_: _give_up(tower, code))
+        signal.setitimer(signal.ITIMER_REAL, exit_grace())
     try:
         # What the interpreter does at its end: wait for threads, then call the exit handlers.
         threading._shutdown()
@@ -102,12 +106,19 @@ def leave(tower: Tower, code: int) -> NoReturn:
 
 def _give_up_waiting(tower: Tower, code: int) -> None:
     """pytest's process would wait without end; ours waits for a while, then says who is to blame."""
-    time.sleep(_EXIT_GRACE)
-    waiting_for = ", ".join(thread.name for thread in _lasting_threads()) or "an exit handler"
-    sys.stderr.write(
-        f"dx-py: the process could not end within {_EXIT_GRACE:g} s after the session: {waiting_for} still runs. "
-        "pytest would wait for it without end; make such threads daemon threads, or end them.\n"
-    )
+    time.sleep(exit_grace())
+    _give_up(tower, code)
+
+
+_LASTING = (
+    "dx-py: the process could not end within {grace:g} s after the session: {names} still runs. "
+    "pytest would wait for it without end; make such threads daemon threads, or end them.\n"
+)
+
+
+def _give_up(tower: Tower, code: int) -> NoReturn:
+    waiting_for = ", ".join(thread.name for thread in lasting_threads()) or "an exit handler"
+    sys.stderr.write(_LASTING.format(grace=exit_grace(), names=waiting_for))
     _say_goodbye(tower, code or 1)
 
 
@@ -124,8 +135,3 @@ def _say_goodbye(tower: Tower, code: int) -> NoReturn:
         except OSError:
             pass
     os._exit(code & 0xFF)
-
-
-def _lasting_threads() -> list[threading.Thread]:
-    me = threading.current_thread()
-    return [t for t in threading.enumerate() if t is not me and not t.daemon and t is not threading.main_thread()]

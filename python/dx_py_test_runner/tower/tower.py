@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from dx_py_test_runner.wire import frames
+from dx_py_test_runner.wire import forks, frames
 from dx_py_test_runner.wire.journal import Journal
 from dx_py_test_runner.wire.status import LOAD, StatusPage
 from dx_py_test_runner.wire.channel import Channel, ChannelClosed
@@ -35,9 +35,22 @@ class Tower:
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        self.lasting: list[str] = []
+        """Names of threads that did not end in a worker."""
         self.page: StatusPage
         self.journal: Journal
         self._open_state()
+        forks.in_strangers(self._detach)
+
+    def _detach(self) -> None:
+        """In a child that a test has forked: it is not the run."""
+        self.page.detach()
+        self.journal.detach()
+        if self.job.channel is not None:
+            self.job.channel.close()
+        if self.job.control is not None:
+            self.job.control.close()
+            self.job.control = None
 
     @property
     def channel(self) -> Channel:
@@ -103,7 +116,7 @@ class Tower:
         flush_streams()
         ours, theirs = Channel.pair()
         level_pid = os.getpid()
-        pid = os.fork()
+        pid = forks.fork()
         if pid == 0:
             ours.close()
             self.channel.close()

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from dx_py_test_runner.inputs.compare import Stale, Unfit
 from dx_py_test_runner.tower.job import Job
+from dx_py_test_runner.wire import forks
 from dx_py_test_runner.wire.channel import Channel, ChannelClosed
 
 
@@ -89,7 +90,7 @@ def _next_job(channel: Channel, level: str, check: Callable[[Job], None]) -> Job
 def _fork(channel: Channel, job: Job) -> int:
     """Fork a child for *job*; both sides know each other when this returns."""
     ours, theirs = Channel.pair()
-    pid = os.fork()
+    pid = forks.fork()
     if pid == 0:
         ours.close()
         channel.close()

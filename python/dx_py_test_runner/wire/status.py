@@ -15,7 +15,7 @@ BOOT, LOAD, TESTS, FINISH = range(4)
 
 _MAGIC = int.from_bytes(b"DXST", "little")
 _U32 = struct.Struct("<I")
-_PID, _PHASE, _STOP, _ITEM, _GROUP, _TEXT_LENGTH, _TEXT = 4, 8, 12, 16, 20, 60, 64
+_PID, _PHASE, _STOP, _ITEM, _TEXT_LENGTH, _TEXT = 4, 8, 12, 16, 60, 64
 _NO_ITEM = 0xFFFFFFFF
 
 
@@ -30,7 +30,6 @@ class StatusPage:
         if create:
             _U32.pack_into(self._map, 0, _MAGIC)
             self.item = None
-            self.group = None
 
     @classmethod
     def create(cls) -> StatusPage:
@@ -78,16 +77,6 @@ class StatusPage:
         self._set(_ITEM, _NO_ITEM if value is None else value)
 
     @property
-    def group(self) -> int | None:
-        """Number of the group that a worker claimed last, if any; it may not have begun with it."""
-        value = self._get(_GROUP)
-        return None if value == _NO_ITEM else value
-
-    @group.setter
-    def group(self, value: int | None) -> None:
-        self._set(_GROUP, _NO_ITEM if value is None else value)
-
-    @property
     def doing(self) -> str:
         length = min(self._get(_TEXT_LENGTH), SIZE - _TEXT)
         return self._map[_TEXT : _TEXT + length].decode("utf-8", "replace")
@@ -98,6 +87,12 @@ class StatusPage:
         self._set(_TEXT_LENGTH, 0)
         self._map[_TEXT : _TEXT + len(data)] = data
         self._set(_TEXT_LENGTH, len(data))
+
+    def detach(self) -> None:
+        """Go on with a private copy, in a process that must not be taken for the run."""
+        private = mmap.mmap(-1, SIZE)
+        private[:] = self._map[:]
+        self._map = private
 
     def close(self) -> None:
         self._map.close()

@@ -47,6 +47,12 @@ class Link:
         self._limit = limit
         status = os.fstat(self._fd)
         self._identity = (status.st_dev, status.st_ino)
+        self._detached = False
+
+    def detach(self) -> None:
+        """Send nothing any more, in a process that must not be taken for the worker."""
+        self._detached = True
+        self._sock.close()
 
     @property
     def limit(self) -> int:
@@ -54,6 +60,8 @@ class Link:
 
     def send(self, kind: str, index: int | None, value: Any = None) -> None:
         """Send one message; returns when it is in the kernel's hands."""
+        if self._detached:
+            return
         body = dumps((kind, index, value))
         data = _LENGTH.pack(len(body)) + body
         try:
@@ -75,6 +83,16 @@ class Inbox:
 
     def fileno(self) -> int:
         return self.sock.fileno()
+
+    def rest(self) -> list[tuple[str, int | None, Any]]:
+        """Everything that a worker which has ended had sent: others may still hold its end, so none waits for its close."""
+        found = []
+        while True:
+            before = len(self._data)
+            messages, closed = self.read()
+            found += messages
+            if closed or (not messages and len(self._data) == before):
+                return found
 
     def read(self) -> tuple[list[tuple[str, int | None, Any]], bool]:
         """The messages that have arrived, and whether the worker's end is closed."""

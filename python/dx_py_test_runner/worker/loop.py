@@ -6,12 +6,14 @@ import ctypes
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import pytest
 
-from dx_py_test_runner.wire import journal
+from dx_py_test_runner.wire import forks, journal
 from dx_py_test_runner.wire.status import StatusPage
 from dx_py_test_runner.worker.link import Link
 from dx_py_test_runner.worker.tokens import Tokens
@@ -31,6 +33,7 @@ EXIT = "exit"
 INTERRUPT = "interrupt"
 ERROR = "error"
 END = "end"
+LASTING = "lasting threads"
 
 
 class Worker:
@@ -51,7 +54,7 @@ class Worker:
         self,
         groups: list[tuple[int, int]],
         tokens: Tokens,
-        first: list[tuple[int, int]],
+        first: tuple[int, int] | None,
         *,
         after_fork: Callable[[], None],
         one_group: bool,
@@ -65,6 +68,8 @@ class Worker:
         try:
             self._become_worker()
             after_fork()
+            forks.in_strangers(self._detach)
+            self._tokens = tokens
             self._one_group = one_group
             self._run(groups, tokens, first)
             code = 0
@@ -75,6 +80,12 @@ class Worker:
         finally:
             self._finish()
             os._exit(code)
+
+    def _detach(self) -> None:
+        """In a child that a test has forked: it is not this worker."""
+        self.link.detach()
+        self.page.detach()
+        self._tokens.detach()
 
     # ---- becoming a worker
 
@@ -107,7 +118,7 @@ class Worker:
 
     # ---- running
 
-    def _run(self, groups: list[tuple[int, int]], tokens: Tokens, first: list[tuple[int, int]]) -> None:
+    def _run(self, groups: list[tuple[int, int]], tokens: Tokens, first: tuple[int, int] | None) -> None:
         items = self.session.items
         indexes = self._indexes(groups, tokens, first)
         current = next(indexes, None)
@@ -134,13 +145,12 @@ class Worker:
             current = following
 
     def _indexes(
-        self, groups: list[tuple[int, int]], tokens: Tokens, first: list[tuple[int, int]]
+        self, groups: list[tuple[int, int]], tokens: Tokens, first: tuple[int, int] | None
     ) -> Iterator[int]:
         """Item indexes one after the other; asking for one more than is run claims the next group in time."""
-        for group in first:
-            yield from range(*group)
+        if first is not None:
+            yield from range(*first)
         while (number := tokens.claim()) is not None:
-            self.page.group = number
             yield from range(*groups[number])
             if self._one_group:
                 self._more = True
@@ -150,6 +160,7 @@ class Worker:
         try:
             self.page.item = None
             _save_coverage()
+            self._wait_for_threads()
             self.link.send(END, None, self._more)
         except BaseException:
             pass
@@ -158,6 +169,29 @@ class Worker:
                 stream.flush()
             except (AttributeError, OSError, ValueError):
                 pass
+
+
+    def _wait_for_threads(self) -> None:
+        """As an interpreter does at its end, but not without end: the run then ends with an error."""
+        deadline = time.monotonic() + exit_grace()
+        for thread in lasting_threads():
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if names := ", ".join(thread.name for thread in lasting_threads()):
+            self.link.send(LASTING, None, names)
+
+
+def exit_grace() -> float:
+    """Seconds that threads and exit handlers which keep a process alive get after its last test."""
+    try:
+        return float(os.environ.get("DX_PY_EXIT_GRACE", "10"))
+    except ValueError:
+        return 10.0
+
+
+def lasting_threads() -> list[threading.Thread]:
+    """The threads that an interpreter would wait for."""
+    me = threading.current_thread()
+    return [t for t in threading.enumerate() if t is not me and not t.daemon and t is not threading.main_thread()]
 
 
 def _where(interrupt: BaseException) -> str:

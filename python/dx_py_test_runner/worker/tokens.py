@@ -31,9 +31,16 @@ class Tokens:
         while data:
             data = data[os.write(write, data) :]
         os.close(write)
+        self._detached = False
+
+    def detach(self) -> None:
+        """Claim nothing any more, in a process that must not be taken for a worker."""
+        self._detached = True
 
     def claim(self) -> int | None:
         """The next group's number, or None when all are taken."""
+        if self._detached:
+            return None
         token = os.read(self._read, _WIDTH)
         return int.from_bytes(token, "little") if token else None
 

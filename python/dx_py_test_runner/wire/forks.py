@@ -1,0 +1,36 @@
+"""Our own forks, and those that a test makes: a child of a test must never speak for the run.
+
+Such a child has copies of everything: the journal, the way to the launcher, the claims still open. If it goes on where
+its parent does (a test that forks and returns in both), it would report tests twice and send its own exit code first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+_detach: list[Callable[[], None]] = []
+_own = False
+
+
+def fork() -> int:
+    """``os.fork`` for processes of ours."""
+    global _own
+    _own = True
+    try:
+        return os.fork()
+    finally:
+        _own = False
+
+
+def in_strangers(action: Callable[[], None]) -> None:
+    """Have *action* called in every child that is forked by somebody else from now on."""
+    if not _detach:
+        os.register_at_fork(after_in_child=_after_fork)
+    _detach.append(action)
+
+
+def _after_fork() -> None:
+    if not _own:
+        for action in _detach:
+            action()
