@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::Mode;
 
 use crate::frame::{Request, Rlimit, TooLong};
-use crate::BUILD;
+use crate::{signals, BUILD};
 
 /// The Request frame for this process as it stands.
 pub fn request(
@@ -26,6 +26,7 @@ pub fn request(
         argv: args.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
         env: environment(),
         rlimits: rlimits(),
+        ignored: signals::ignored_by_caller(),
         socket: socket.map(|path| path.as_os_str().as_bytes().to_vec()).unwrap_or_default(),
     };
     request.encode().map_err(|TooLong(length)| {

@@ -50,6 +50,8 @@ pub struct Request {
     pub argv: Vec<Vec<u8>>,
     pub env: Vec<Vec<u8>>,
     pub rlimits: Vec<Rlimit>,
+    /// The signals that the caller ignores: bit `n - 1` for signal n.
+    pub ignored: u64,
     pub socket: Vec<u8>,
 }
 
@@ -78,6 +80,7 @@ impl Request {
             writer.0.extend_from_slice(&limit.soft.to_le_bytes());
             writer.0.extend_from_slice(&limit.hard.to_le_bytes());
         }
+        writer.0.extend_from_slice(&self.ignored.to_le_bytes());
         writer.text(&self.socket);
         debug_assert_eq!(writer.0.len(), HEADER + length);
         Ok(writer.0)
@@ -85,7 +88,7 @@ impl Request {
 
     fn payload_length(&self) -> usize {
         let texts = |texts: &[Vec<u8>]| 4 + texts.iter().map(|text| 4 + text.len()).sum::<usize>();
-        let fixed = 2 + 2 + 4 + 4 + 4 + 4 + 4;
+        let fixed = 2 + 2 + 4 + 4 + 4 + 4 + 8 + 4;
         let single = self.build.len() + self.cwd.len() + self.socket.len();
         fixed + single + texts(&self.argv) + texts(&self.env) + self.rlimits.len() * Rlimit::SIZE
     }
@@ -107,6 +110,7 @@ impl Request {
             argv: reader.list(4, Reader::text)?,
             env: reader.list(4, Reader::text)?,
             rlimits: reader.list(Rlimit::SIZE, Reader::rlimit)?,
+            ignored: reader.u64()?,
             socket: reader.text()?,
         };
         if !reader.0.is_empty() {
@@ -314,17 +318,15 @@ mod tests {
             hard,
         });
         let limits = proptest::collection::vec(limit, 0..5);
-        ((any::<bool>(), any::<[bool; 3]>(), any::<u32>()), (text(), text(), text()), texts(), texts(), limits)
-            .prop_map(|((daemon, closed, umask), (build, cwd, socket), argv, env, rlimits)| Request {
-                daemon,
-                closed,
-                build,
-                cwd,
-                umask,
-                argv,
-                env,
-                rlimits,
-                socket,
+        (
+            (any::<bool>(), any::<[bool; 3]>(), any::<u32>()),
+            (text(), text(), text()),
+            texts(),
+            texts(),
+            (limits, any::<u64>()),
+        )
+            .prop_map(|((daemon, closed, umask), (build, cwd, socket), argv, env, (rlimits, ignored))| {
+                Request { daemon, closed, build, cwd, umask, argv, env, rlimits, ignored, socket }
             })
     }
 
@@ -416,15 +418,17 @@ mod tests {
             argv: vec![b"test".to_vec()],
             env: vec![],
             rlimits: vec![Rlimit { resource: 7, soft: 1, hard: u64::MAX }],
+            ignored: 1 << 33,
             socket: vec![],
         };
         let expected = [
-            &[62, 0, 0, 0, 1][..],
+            &[70, 0, 0, 0, 1][..],
             &[1, 0, 0b1011, 0],
             &[1, 0, 0, 0, b'b', 1, 0, 0, 0, b'/', 0o22, 0, 0, 0],
             &[1, 0, 0, 0, 4, 0, 0, 0, b't', b'e', b's', b't'],
             &[0; 4],
             &[1, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255],
+            &[0, 0, 0, 0, 2, 0, 0, 0],
             &[0; 4],
         ]
         .concat();

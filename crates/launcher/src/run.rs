@@ -58,10 +58,14 @@ impl Run {
         sent != Err(Errno::SRCH)
     }
 
-    /// Sends a signal to its process group, of which it is the leader, if it leads one.
-    pub fn send_to_group(&self, signal: Signal) {
-        if !self.ended() && rustix::process::kill_process_group(self.pid, signal).is_err() {
-            self.send(signal);
+    /// Sends a signal to it and to all that it has started: its workers have process groups of their own.
+    pub fn send_to_tree(&self, signal: Signal) {
+        if self.ended() {
+            return;
+        }
+        self.send(signal);
+        for pid in descendants(self.pid()) {
+            let _ = Pid::from_raw(pid).map(|pid| rustix::process::kill_process(pid, signal));
         }
     }
 
@@ -69,6 +73,12 @@ impl Run {
     pub fn ask_to_stop(&self) -> bool {
         let page = self.page.as_ref().filter(|page| page.phase() == TESTS);
         page.inspect(|page| page.stop()).is_some()
+    }
+
+    /// Sends it a signal by which the user means to end it: if it dies, that is no crash, and no other process resumes it.
+    pub fn end_by(&self, signal: Signal) -> bool {
+        self.page.iter().for_each(StatusPage::abandon);
+        self.send(signal)
     }
 
     /// A descriptor that becomes readable when the process ends.
@@ -89,6 +99,19 @@ impl Run {
             Handle::Ended => true,
         }
     }
+}
+
+/// The children of a process, their children, and so on, as far as the kernel tells.
+fn descendants(pid: i32) -> Vec<i32> {
+    let mut found = vec![pid];
+    let mut at = 0;
+    while at < found.len() {
+        // A process without other threads, or one whose main thread forks, lists its children there.
+        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", found[at])).unwrap_or_default();
+        found.extend(children.split_whitespace().filter_map(|child| child.parse::<i32>().ok()));
+        at += 1;
+    }
+    found.split_off(1)
 }
 
 #[cfg(test)]
@@ -113,7 +136,7 @@ mod tests {
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGTERM));
         // Reaped: from here on the id may be anybody's.
         assert!(!run.send(Signal::KILL));
-        run.send_to_group(Signal::KILL);
+        run.send_to_tree(Signal::KILL);
     }
 
     #[test]

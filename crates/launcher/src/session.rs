@@ -273,7 +273,9 @@ impl Session<'_> {
                 };
                 // One that takes over from a run that was told to stop has to be told as well.
                 if self.interrupts > 2 {
-                    run.send(Signal::KILL);
+                    run.end_by(Signal::KILL);
+                } else if let Some(signal) = self.fatal.and_then(Signal::from_named_raw) {
+                    run.end_by(signal);
                 } else if self.interrupts > 0 && !run.ask_to_stop() {
                     run.send(Signal::INT);
                 }
@@ -303,16 +305,19 @@ impl Session<'_> {
                 match self.interrupts {
                     1 => run.ask_to_stop() || run.send(Signal::INT),
                     2 => run.send(Signal::INT),
-                    3 => run.send(Signal::KILL),
+                    3 => run.end_by(Signal::KILL),
                     // Killed, and still somebody holds the connection and says nothing.
                     _ => false,
                 }
             }
             (Some(run), _) => {
+                let known = Signal::from_named_raw(signal);
                 if ends {
                     self.fatal = Some(signal);
+                    known.is_none_or(|signal| run.end_by(signal))
+                } else {
+                    known.is_none_or(|signal| run.send(signal))
                 }
-                Signal::from_named_raw(signal).is_none_or(|signal| run.send(signal))
             }
         };
         // With no run to pass it on to, the signal is meant for us.
@@ -320,7 +325,7 @@ impl Session<'_> {
     }
 
     fn stop_or_go_on(&mut self, signal: c_int) {
-        let to_group = |signal| self.run.iter().for_each(|run| run.send_to_group(signal));
+        let to_group = |signal| self.run.iter().for_each(|run| run.send_to_tree(signal));
         if signal == libc::SIGCONT {
             to_group(Signal::CONT);
         } else {

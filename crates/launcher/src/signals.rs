@@ -114,6 +114,13 @@ pub fn die_by(signal: c_int) -> ! {
     std::process::exit(128 + signal);
 }
 
+/// What the caller ignores, as a mask, without the signals whose actions are changed here. Inherited by whatever the
+/// caller starts, unless it is started by a daemon.
+pub fn ignored_by_caller() -> u64 {
+    let own = [libc::SIGPIPE, libc::SIGCHLD];
+    (1..=31).filter(|signal| !own.contains(signal) && ignored(*signal)).fold(0, |mask, signal| mask | 1 << (signal - 1))
+}
+
 fn ignored(signal: c_int) -> bool {
     let mut action = MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: asks for the present action and sets none.

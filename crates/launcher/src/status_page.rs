@@ -11,6 +11,10 @@ pub const MAGIC: u32 = u32::from_le_bytes(*b"DXST");
 /// The phase in which a run looks at *stop*.
 pub const TESTS: u32 = 2;
 
+/// The bits of *stop*.
+const STOP: u32 = 1;
+const ABANDON: u32 = 2;
+
 const MAGIC_AT: usize = 0;
 const PHASE_AT: usize = 8;
 const STOP_AT: usize = 12;
@@ -40,7 +44,12 @@ impl StatusPage {
 
     /// Asks the run to stop at the next test boundary.
     pub fn stop(&self) {
-        self.field(STOP_AT).store(1u32.to_le(), Ordering::Release);
+        self.field(STOP_AT).fetch_or(STOP.to_le(), Ordering::Release);
+    }
+
+    /// Says that a death of the run is the user's doing, so that nobody takes over from it.
+    pub fn abandon(&self) {
+        self.field(STOP_AT).fetch_or(ABANDON.to_le(), Ordering::Release);
     }
 
     fn field(&self, at: usize) -> &AtomicU32 {

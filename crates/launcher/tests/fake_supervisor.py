@@ -66,6 +66,7 @@ def read_request(sock):
     request["argv"] = [text() for _ in range(take("I"))]
     request["env"] = [text() for _ in range(take("I"))]
     request["rlimits"] = [take("IQQ") for _ in range(take("I"))]
+    request["ignored"] = take("Q")
     request["socket"] = text()
     assert at == len(data)
     request["fds"] = len(fds)

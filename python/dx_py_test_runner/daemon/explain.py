@@ -17,7 +17,8 @@ _MOST_DEATHS_WITHOUT_PROGRESS = 2
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Either *carry*, what the resuming process must know, or *text*, what the user is told at the end."""
+    """Either *carry*, what the resuming process must know, or *text*, what the user is told at the end, or neither:
+    the launcher ended the run and knows."""
 
     carry: dict[str, Any] | None
     text: str = ""
@@ -30,9 +31,11 @@ def decide(wait_status: int | None, state_fds: list[int], carry: dict[str, Any])
         return Verdict(None, f"the run's process {manner} before it began")
     page = status.StatusPage(os.dup(state_fds[0]))
     try:
-        phase, item, doing = page.phase, page.item, page.doing
+        phase, item, doing, abandoned = page.phase, page.item, page.doing, page.abandoned
     finally:
         page.close()
+    if abandoned:
+        return Verdict(None)
     if phase in (status.BOOT, status.LOAD):
         return _while_loading(manner, doing, carry)
     return _while_running(manner, phase, item, doing, state_fds[1], carry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import socket
 import stat
 import struct
@@ -92,3 +93,15 @@ def own_code() -> tuple[tuple[str, int, int], ...]:
 def interpreter() -> str:
     """The interpreter a base process is started with: this one, by the path that keeps its virtual environment."""
     return sys.executable
+
+
+def can_have_limits(wanted: list[tuple[int, int, int]]) -> bool:
+    """Whether the forks of this process can have these limits; a hard limit only falls, except for the privileged."""
+    for number, _soft, hard in wanted:
+        try:
+            own_soft, own_hard = resource.getrlimit(number)
+            if own_hard != resource.RLIM_INFINITY and (hard == resource.RLIM_INFINITY or hard > own_hard):
+                resource.setrlimit(number, (own_soft, hard))
+        except (ValueError, OSError):
+            return False
+    return True

@@ -205,6 +205,9 @@ class Supervisor:
         if request.build != self._build or lifecycle.own_code() != self._code:
             self.leave()
             return "the daemon runs another build"
+        if not lifecycle.can_have_limits(request.rlimits):
+            self.leave()
+            return "the daemon was started under lower resource limits, which it cannot raise"
         return ""
 
     def leave(self) -> None:
@@ -293,6 +296,7 @@ class Supervisor:
             "umask": request.umask,
             "rlimits": request.rlimits,
             "closed": list(request.closed_fds),
+            "ignored": list(request.ignored_signals),
             "levels": self._listener is not None and not self._leaving,
             "carry": run.carry,
         }
@@ -499,6 +503,8 @@ class Supervisor:
             run.carry = verdict.carry
             run.asked = []
             self._start(run)
+        elif not verdict.text:
+            self._forget(run)
         else:
             self._give_up(run, verdict.text)
 

@@ -20,7 +20,7 @@ class Stale(Exception):
 ALL_NAMES = b"*"
 """Stands among the environment names read when the whole environment was looked at."""
 
-_ALWAYS = (b"PYTHON", b"LC_", b"OMP_", b"OPENBLAS_", b"MKL_", b"NPY_", b"BLIS_", b"KMP_", b"CUDA", b"SSL_", b"OPENSSL_")
+_ALWAYS = (b"HOME", b"LANG", b"TZ", b"LD_", b"MALLOC_", b"GLIBC_", b"PYTHON", b"LC_", b"OMP_", b"OPENBLAS_", b"MKL_", b"NPY_", b"BLIS_", b"KMP_", b"CUDA", b"SSL_", b"OPENSSL_")
 """Prefixes of variables that C libraries read where we cannot see it."""
 
 _NEVER = frozenset(
@@ -53,6 +53,14 @@ def importable_names(folder: str) -> frozenset[str] | None:
         return None
 
 
+def metadata_names(folder: str) -> frozenset[str] | None:
+    """The names in *folder* that tell of installed distributions, or None if there is no such folder."""
+    try:
+        return frozenset(name for name in os.listdir(folder) if name.lower().endswith((".dist-info", ".egg-info", ".egg")))
+    except OSError:
+        return None
+
+
 def visible_names(folder: str, *, hidden: bool = False) -> frozenset[str] | None:
     """The names in *folder* without bytecode and, unless *hidden*, without those that start with a dot."""
     try:
@@ -68,6 +76,7 @@ def visible_names(folder: str, *, hidden: bool = False) -> frozenset[str] | None
 
 _READERS = {
     "import": importable_names,
+    "metadata": metadata_names,
     "visible": visible_names,
     "all": lambda folder: visible_names(folder, hidden=True),
 }

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from dx_py_test_runner.inputs.compare import ALL_NAMES, Inputs, importable_names, visible_names
+from dx_py_test_runner.inputs.compare import ALL_NAMES, Inputs, importable_names, metadata_names, visible_names
 from dx_py_test_runner.inputs.stamp import Stamp, is_folder, stamp
 
 _STDLIB = tuple(
@@ -96,6 +96,8 @@ class Recorder:
         self._initial_environment = environment
         self.quiet = False
         self._plain_environment: Any = None
+        self._watched_options: Any = None
+        self._plain_options: type = object
         if enabled:
             sys.addaudithook(self._audit)
             self._start()
@@ -113,6 +115,9 @@ class Recorder:
             return
         self._on = False
         self.quiet = True
+        if self._watched_options is not None:
+            self._watched_options.__class__ = self._plain_options
+            self._watched_options = None
         for name, original in self._originals.items():
             if getattr(os, name) is not original:
                 setattr(os, name, original)
@@ -142,7 +147,8 @@ class Recorder:
                 del self._seen.files[path]
             for path in [path for path in self._seen.exists if path.startswith(folder)]:
                 del self._seen.exists[path]
-        self._watch_options(config)
+        if self._on:
+            self._watch_options(config)
 
     # ---- the environment
 
@@ -204,6 +210,7 @@ class Recorder:
 
         recorder = self
         config.option.__class__ = WatchedOptions
+        self._watched_options, self._plain_options = config.option, plain
 
     def foreign_options(self) -> frozenset[str]:
         """Options read so far by code that is not pytest's."""
@@ -302,6 +309,8 @@ class Recorder:
         frame = sys._getframe(2)
         if frame.f_code.co_filename == "<frozen importlib._bootstrap_external>":
             key, names = ("import", name), importable_names(name)
+        elif frame.f_code.co_filename.endswith("/importlib/metadata/__init__.py"):
+            key, names = ("metadata", name), metadata_names(name)
         elif _caller_is_pytest():
             key, names = ("visible", name), visible_names(name)
         else:

@@ -72,9 +72,9 @@ class Coordinator:
             for number in range(self._count):
                 self._fork(number, None)
             self._pump()
-            self._release(self._order.rest())
         except KeyboardInterrupt:
             self._stop_workers(signal.SIGINT)
+            self._release(self._order.rest())
             raise
         finally:
             self._stop_workers(signal.SIGKILL)
@@ -210,8 +210,8 @@ class Coordinator:
                     continue
                 if key.fd == process.pidfd:
                     self._forget(process)
-                elif process.inbox.read()[1]:
-                    self._selector.unregister(process.inbox)
+                else:
+                    self._receive(process)
         for process in list(self._processes):
             _signal_group(process.pid, signal.SIGKILL)
             self._forget(process)

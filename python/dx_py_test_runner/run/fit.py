@@ -29,6 +29,7 @@ class Profile:
     parsed: dict[str, Any]
     anchors: frozenset[tuple[str, str]]
     terminal: tuple[bool, ...]
+    closed: tuple[int, ...]
     foreign_reads: frozenset[str]
     collected_cleanly: bool = True
 
@@ -43,6 +44,7 @@ class Profile:
             parsed=parsed,
             anchors=anchors(positional, job.cwd),
             terminal=job.terminal,
+            closed=tuple(job.closed),
             foreign_reads=recorder.foreign_options(),
         )
 
@@ -53,6 +55,8 @@ class Profile:
     def refusal(self, name: str, session: Any) -> str:
         """Why no level may be kept here, or ''."""
         option = session.config.option
+        if self.closed:
+            return "closed standard descriptors"
         if option.engine == "pytest":
             return "--engine=pytest"
         if getattr(option, "cacheclear", False):
@@ -67,6 +71,8 @@ class Profile:
         """Raise :class:`Unfit` unless this level (*name*) may serve *job*."""
         if job.cwd != self.cwd:
             raise Unfit("another working directory")
+        if job.closed:
+            raise Unfit("closed standard descriptors")
         if job.terminal != self.terminal:
             raise Unfit("another kind of output")
         if job.carry.get("crashed_files"):

@@ -138,6 +138,9 @@ class RunPlugin:
         self.delta.before = job.env
         self.random_state.restore()
         refresh.for_job(name, job, session, profile, self.printed)
+        # What is collected from here on is collected for this job's arguments and not for the level's.
+        self.profile = fit.Profile.of(session.config, job, self.recorder)
+        self.printed.header_ends()
         if name == "configured" and job.levels:
             self.recorder.resume(job.env)
 

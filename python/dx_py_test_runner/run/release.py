@@ -35,6 +35,9 @@ class InOrder:
         kind, index, _value = event
         if kind == FINISH:
             self._finished.add(index)
+        if index < self._head:
+            # What follows an item's end, as the warnings that it gave do.
+            return [event]
         if index != self._head:
             self._held.setdefault(index, []).append(event)
             return []

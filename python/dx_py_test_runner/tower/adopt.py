@@ -6,12 +6,12 @@ A forked child starts as a copy of a process that served, or was started for, so
 
 from __future__ import annotations
 
-import atexit
 import importlib
 import io
 import os
 import random
 import resource
+import signal
 import sys
 import tempfile
 from typing import Any
@@ -40,13 +40,26 @@ def enter(job: Job) -> None:
     """Make the base's child look like a fresh process of the client."""
     _take_descriptors(job, {0: [0], 1: [1], 2: [2]})
     _take_circumstances(job)
-    _set_environment(job.env, {})
+    _set_environment(job.env, _set_by_the_interpreter())
     bin_dir = os.path.dirname(sys.executable)
     sys.argv[:] = [os.path.join(bin_dir, "pytest"), *job.args]
     # The pytest command's own folder is sys.path[0] there; ours takes no part in imports.
-    sys.path.insert(0, bin_dir)
+    if not sys.flags.safe_path:
+        sys.path.insert(0, bin_dir)
     importlib.invalidate_caches()
     _fresh_streams()
+
+
+def started_with() -> dict[bytes, bytes]:
+    """The environment that this process, or the one it is forked from, was given when it was started."""
+    with open("/proc/self/environ", "rb") as file:
+        return dict(entry.partition(b"=")[::2] for entry in file.read().split(b"\0") if b"=" in entry)
+
+
+def _set_by_the_interpreter() -> dict[bytes, bytes | None]:
+    """What Python put into its own environment at its start: LC_CTYPE, in the C locale (PEP 538)."""
+    before = started_with()
+    return {name: value for name, value in os.environb.items() if name == b"LC_CTYPE" and name not in before}
 
 
 def printed_while_loading() -> tuple[bytes, bytes]:
@@ -92,7 +105,8 @@ def reenter(job: Job, config: Any, delta: EnvironmentDelta) -> None:
     importlib.invalidate_caches()
     for stream in (sys.__stdin__, sys.__stdout__, sys.__stderr__):
         if stream is not None and hasattr(stream, "reconfigure"):
-            stream.reconfigure(line_buffering=stream.isatty())
+            lines = not stream.write_through and (stream is sys.__stderr__ or stream.isatty())
+            stream.reconfigure(line_buffering=lines)
 
 
 def let_go(config: Any) -> None:
@@ -171,7 +185,27 @@ def _take_circumstances(job: Job) -> None:
                 resource.setrlimit(number, (soft, hard))
         except (ValueError, OSError):
             continue
-    atexit._clear()
+    _take_ignored_signals(job)
+
+
+_INHERITABLE = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM,
+                signal.SIGTERM, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH)  # fmt: skip
+"""Signals that `nohup` and shells have their commands ignore; what an interpreter ignores by itself is not among them."""
+
+
+_ignored = {number for number in _INHERITABLE if signal.getsignal(number) is signal.SIG_IGN}
+"""Those that this process ignores because a client of it, or of what it is forked from, does."""
+
+
+def _take_ignored_signals(job: Job) -> None:
+    """Ignore what the client ignores, and nothing because an earlier client did."""
+    wanted = {number for number in _INHERITABLE if number in job.ignored}
+    for number in wanted - _ignored:
+        signal.signal(number, signal.SIG_IGN)
+    for number in _ignored - wanted:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    _ignored.clear()
+    _ignored.update(wanted)
 
 
 def _set_environment(env: dict[bytes, bytes], changed: dict[bytes, bytes | None]) -> None:
@@ -201,7 +235,9 @@ def _fresh_streams() -> None:
             setattr(sys, f"__{name}__", None)
             continue
         old = getattr(sys, f"__{name}__")
-        stream = _text_stream(_buffer(fd, mode, unbuffered), fd, mode, old, unbuffered)
+        buffer = _buffer(fd, mode, unbuffered)
+        getattr(buffer, "raw", buffer).name = f"<{name}>"
+        stream = _text_stream(buffer, fd, mode, old, unbuffered)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 
@@ -219,8 +255,8 @@ def _text_stream(raw: Any, fd: int, mode: str, old: Any, unbuffered: bool) -> An
         encoding=getattr(old, "encoding", None),
         errors="backslashreplace" if fd == 2 else getattr(old, "errors", None),
         newline=None if mode == "r" else "\n",
-        line_buffering=fd == 2 or (mode == "w" and os.isatty(fd)),
-        write_through=mode == "w" and unbuffered,
+        line_buffering=not unbuffered and (fd == 2 or os.isatty(fd)),
+        write_through=unbuffered,
     )
     stream.mode = mode
     return stream

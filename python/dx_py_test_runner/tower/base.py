@@ -11,11 +11,12 @@ from typing import NoReturn
 
 from dx_py_test_runner.inputs.compare import Stale, Unfit
 from dx_py_test_runner.wire.channel import Channel
+from dx_py_test_runner.tower import adopt
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.zygote import wait_for_job
 
 _STRICT_PREFIXES = (b"PYTHON", b"LD_", b"LC_", b"MALLOC_", b"GLIBC_", b"COV_CORE_", b"COVERAGE_")
-_STRICT_NAMES = (b"LANG", b"LANGUAGE", b"TZ", b"VIRTUAL_ENV", b"PYTEST_DEBUG")
+_STRICT_NAMES = (b"HOME", b"LANG", b"LANGUAGE", b"TZ", b"VIRTUAL_ENV", b"PYTEST_DEBUG")
 
 
 def strict_environment(env: dict[bytes, bytes]) -> dict[bytes, bytes]:
@@ -55,7 +56,8 @@ def serve(channel: Channel) -> NoReturn:
 def _run_jobs(channel: Channel) -> None:
     _import_pytest()
     _let_go_of_the_terminal()
-    own_environment = strict_environment(dict(os.environb))
+    # Not os.environ: in the C locale, the interpreter sets LC_CTYPE there by itself.
+    own_environment = strict_environment(adopt.started_with())
     own_cwd = os.getcwd() if _has_relative_entries(own_environment) else None
     stamps = _pytest_stamps()
 

@@ -25,6 +25,7 @@ class Job:
     umask: int
     rlimits: list[tuple[int, int, int]]
     closed: list[int]
+    ignored: list[int]
     levels: bool
     carry: dict[str, Any]
     terminal: tuple[bool, ...] = ()
@@ -44,6 +45,7 @@ class Job:
             umask=message["umask"],
             rlimits=message["rlimits"],
             closed=message["closed"],
+            ignored=message["ignored"],
             levels=message["levels"],
             carry=message["carry"],
             terminal=tuple(map(os.isatty, fds[:3])),

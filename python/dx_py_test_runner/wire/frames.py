@@ -51,6 +51,7 @@ class Request:
     socket_path: str = ""
     want_daemon: bool = False
     closed_fds: tuple[int, ...] = ()
+    ignored_signals: tuple[int, ...] = ()
 
     @property
     def args(self) -> list[str]:
@@ -80,6 +81,9 @@ class _Reader:
 
     def u32(self) -> int:
         return int.from_bytes(self.take(4), "little")
+
+    def u64(self) -> int:
+        return int.from_bytes(self.take(8), "little")
 
     def text(self) -> bytes:
         return self.take(self.u32())
@@ -126,6 +130,7 @@ def decode_request(payload: bytes) -> Request:
     argv = [os.fsdecode(arg) for arg in reader.texts()]
     env = dict(entry.partition(b"=")[::2] for entry in reader.texts() if b"=" in entry)
     rlimits = reader.rlimits()
+    ignored = reader.u64()
     socket_path = os.fsdecode(reader.text())
     return Request(
         argv=argv,
@@ -136,6 +141,7 @@ def decode_request(payload: bytes) -> Request:
         build=build,
         socket_path=socket_path,
         want_daemon=bool(flags & WANT_DAEMON),
+        ignored_signals=tuple(number for number in range(1, 65) if ignored >> (number - 1) & 1),
         closed_fds=tuple(fd for fd in range(3) if flags & (2 << fd)),
     )
 
@@ -162,6 +168,7 @@ def encode_request(request: Request) -> bytes:
             texts([os.fsencode(arg) for arg in request.argv]),
             texts([name + b"=" + value for name, value in request.env.items()]),
             _U32.pack(len(limits)) + b"".join(limits),
+            struct.pack("<Q", sum(1 << (number - 1) for number in request.ignored_signals)),
             text(os.fsencode(request.socket_path)),
         )
     )

@@ -60,7 +60,12 @@ class StatusPage:
     @property
     def stop(self) -> bool:
         """Whether the user asked to stop at the next test boundary."""
-        return self._get(_STOP) != 0
+        return bool(self._get(_STOP) & 1)
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the user meant to end the run by a signal: its death is no crash then."""
+        return bool(self._get(_STOP) & 2)
 
     @stop.setter
     def stop(self, value: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import signal
@@ -66,12 +67,17 @@ class Worker:
         """
         code = 1
         try:
+            # The run calls those that it has; here only what is registered from now on.
+            atexit._clear()
             self._become_worker()
             after_fork()
             forks.in_strangers(self._detach)
             self._tokens = tokens
             self._one_group = one_group
-            self._run(groups, tokens, first)
+            try:
+                self._run(groups, tokens, first)
+            finally:
+                self._tear_down()
             code = 0
         except BaseException:
             import traceback
@@ -106,7 +112,10 @@ class Worker:
         }
         self.config.workeroutput = {}
         self._silence_listeners()
-        self.config.pluginmanager.register(Sender(self), "dx-py-sender")
+        sender = Sender(self)
+        self.config.pluginmanager.register(sender, "dx-py-sender")
+        # The hook is historic: registering has just told again what the run itself has recorded before it forked.
+        sender.listening = True
 
     def _silence_listeners(self) -> None:
         """Take reporting plugins off the reporting hooks; ``session`` keeps counting failures for ``-x``."""
@@ -156,11 +165,16 @@ class Worker:
                 self._more = True
                 return
 
+    def _tear_down(self) -> None:
+        """What pytest does at a session's end: whatever is still set up ends here, in the process where it lives."""
+        self.session._setupstate.teardown_exact(None)
+
     def _finish(self) -> None:
         try:
             self.page.item = None
             _save_coverage()
             self._wait_for_threads()
+            atexit._run_exitfuncs()
             self.link.send(END, None, self._more)
         except BaseException:
             pass
@@ -169,7 +183,6 @@ class Worker:
                 stream.flush()
             except (AttributeError, OSError, ValueError):
                 pass
-
 
     def _wait_for_threads(self) -> None:
         """As an interpreter does at its end, but not without end: the run then ends with an error."""
@@ -217,6 +230,7 @@ class Sender:
         self._worker = worker
         self._link = worker.link
         self._page = worker.page
+        self.listening = False
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
@@ -235,4 +249,6 @@ class Sender:
     def pytest_warning_recorded(self, warning_message: Any, when: str, nodeid: str, location: Any) -> None:
         from dx_py_test_runner.worker.link import warning_to_data
 
+        if not self.listening:
+            return
         self._link.send(journal.WARNING, self._page.item, warning_to_data(warning_message, when, nodeid, location))
