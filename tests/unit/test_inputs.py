@@ -45,10 +45,39 @@ def test_a_removed_file_is_seen(tmp_path):
 
 def test_a_missing_path_that_appears_is_seen(tmp_path):
     missing = tmp_path / "optional.py"
-    before = inputs(exists={str(missing): False})
+    before = inputs(exists={str(missing): ""})
     before.check({})
     missing.write_text("")
-    with pytest.raises(Stale, match="appeared"):
+    with pytest.raises(Stale, match="was missing and is file"):
+        before.check({})
+
+
+def test_a_folder_in_place_of_a_file_is_seen(tmp_path):
+    path = tmp_path / "thing"
+    before = inputs(exists={str(path): "file"})
+    path.mkdir()
+    with pytest.raises(Stale, match="was file and is folder"):
+        before.check({})
+
+
+def test_a_link_that_leads_elsewhere_is_seen(tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to("here")
+    before = inputs(links={str(link): "here"})
+    before.check({})
+    link.unlink()
+    link.symlink_to("there")
+    with pytest.raises(Stale, match="leads elsewhere"):
+        before.check({})
+
+
+def test_a_touch_counts_when_somebody_asked_for_the_times(tmp_path):
+    path = tmp_path / "a.py"
+    path.write_text("x = 1\n")
+    before = inputs(files={str(path): stamp(str(path))}, exact=frozenset({str(path)}))
+    before.remember_contents()
+    os.utime(path)
+    with pytest.raises(Stale):
         before.check({})
 
 

@@ -306,7 +306,6 @@ class Supervisor:
         except ChannelClosed:
             self._drop(level)
             return False
-        level.used = time.monotonic()
         return True
 
     def _new_base(self, run: Run) -> Level:
@@ -386,6 +385,8 @@ class Supervisor:
             for fd in fds:
                 os.close(fd)
         elif operation == "forked":
+            if level is not None:
+                level.used = time.monotonic()
             self._adopt(run, message["pid"], Channel.from_fd(fds[0]))
         elif operation in ("unfit", "stale"):
             self._log(f"run {run.number}: {message['level']} is {operation}: {message['why']}")

@@ -6,7 +6,7 @@ import os
 import time
 from dataclasses import dataclass, field
 
-from dx_py_test_runner.inputs.stamp import Stamp, content_hash, stamp
+from dx_py_test_runner.inputs.stamp import Stamp, content_hash, link_target, stamp, what_is
 
 
 class Unfit(Exception):
@@ -87,10 +87,12 @@ class Inputs:
     """What a level read while it was loaded."""
 
     files: dict[str, Stamp | None]
-    exists: dict[str, bool]
+    exists: dict[str, str]
     listings: dict[tuple[str, str], frozenset[str] | None]
     environment: dict[bytes, bytes | None]
     initial_environment: dict[bytes, bytes]
+    links: dict[str, str | None] = field(default_factory=dict)
+    exact: frozenset[str] = frozenset()
     _hashes: dict[str, bytes | None] = field(default_factory=dict)
     _folders: dict[tuple[str, str], Stamp] = field(default_factory=dict)
 
@@ -116,8 +118,12 @@ class Inputs:
             if now != was and not self._same_content(path, was, now):
                 raise Stale(f"{path} has changed")
         for path, there in self.exists.items():
-            if (stamp(path) is not None) != there:
-                raise Stale(f"{path} has {'gone' if there else 'appeared'}")
+            now_there = what_is(path)
+            if now_there != there:
+                raise Stale(f"{path} was {there or 'missing'} and is {now_there or 'missing'}")
+        for path, target in self.links.items():
+            if link_target(path) != target:
+                raise Stale(f"{path} leads elsewhere")
         for (kind, folder), names in self.listings.items():
             if not self._same_names(kind, folder, names):
                 raise Stale(f"the files in {folder} have changed")
@@ -153,7 +159,7 @@ class Inputs:
 
     def _same_content(self, path: str, was: Stamp | None, now: Stamp | None) -> bool:
         digest = self._hashes.get(path)
-        if digest is None or was is None or now is None or was.size != now.size:
+        if digest is None or path in self.exact or was is None or now is None or was.size != now.size:
             return False
         if content_hash(path) != digest or stamp(path) != now:
             return False

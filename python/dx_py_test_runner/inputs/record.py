@@ -14,8 +14,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from dx_py_test_runner.inputs import startup
 from dx_py_test_runner.inputs.compare import ALL_NAMES, Inputs, importable_names, metadata_names, visible_names
-from dx_py_test_runner.inputs.stamp import Stamp, is_folder, stamp
+from dx_py_test_runner.inputs.stamp import Stamp, is_folder, link_target, stamp, what_is
 
 _STDLIB = tuple(
     sorted({os.path.realpath(sysconfig.get_paths()[name]) + os.sep for name in ("stdlib", "platstdlib")})
@@ -75,7 +76,9 @@ class Effect:
 @dataclass
 class _Seen:
     files: dict[str, Stamp | None] = field(default_factory=dict)
-    exists: dict[str, bool] = field(default_factory=dict)
+    exists: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str | None] = field(default_factory=dict)
+    exact: set[str] = field(default_factory=set)
     listings: dict[tuple[str, str], frozenset[str] | None] = field(default_factory=dict)
     environment: dict[bytes, bytes | None] = field(default_factory=dict)
 
@@ -95,10 +98,12 @@ class Recorder:
         self._originals: dict[str, Any] = {}
         self._initial_environment = environment
         self.quiet = False
+        self.written: set[bytes] = set()
+        self._hidden_count = False
         self._plain_environment: Any = None
-        self._watched_options: Any = None
-        self._plain_options: type = object
+        self._watched_options: list[tuple[Any, type]] = []
         if enabled:
+            self._seen.files.update(startup.files())
             sys.addaudithook(self._audit)
             self._start()
 
@@ -115,9 +120,9 @@ class Recorder:
             return
         self._on = False
         self.quiet = True
-        if self._watched_options is not None:
-            self._watched_options.__class__ = self._plain_options
-            self._watched_options = None
+        for watched, plain in self._watched_options:
+            watched.__class__ = plain
+        self._watched_options = []
         for name, original in self._originals.items():
             if getattr(os, name) is not original:
                 setattr(os, name, original)
@@ -130,6 +135,13 @@ class Recorder:
                 os.environb._data = self._plain_environment
             self._plain_environment = None
 
+    def pause(self) -> None:
+        """Record nothing for now: what a waiting level looks at, to see whether it is true, is no input."""
+        self._busy = True
+
+    def go_on(self) -> None:
+        self._busy = False
+
     def resume(self, environment: dict[bytes, bytes]) -> None:
         """In a child that continues from a checkpoint for another client: keep what was recorded and go on."""
         self.born_ns = time.time_ns()
@@ -138,7 +150,7 @@ class Recorder:
         self._start()
 
     def know(self, config: Any) -> None:
-        """From here on pytest's cache folder, which every run writes, is no input, and option reads are noted."""
+        """From here on pytest's cache folder, which every run writes, is no input."""
         cache = getattr(config, "cache", None)
         folder = str(getattr(cache, "_cachedir", "") or "")
         if folder:
@@ -147,8 +159,11 @@ class Recorder:
                 del self._seen.files[path]
             for path in [path for path in self._seen.exists if path.startswith(folder)]:
                 del self._seen.exists[path]
-        if self._on:
-            self._watch_options(config)
+            for path in [path for path in self._seen.links if path.startswith(folder)]:
+                del self._seen.links[path]
+        # pytest leaves hidden names out by default, and so do we; a project may want them.
+        patterns = config.getini("python_files")
+        self._hidden_count = ".*" not in config.getini("norecursedirs") or any(p[:1] in "*?[." for p in patterns)
 
     # ---- the environment
 
@@ -161,6 +176,16 @@ class Recorder:
 
         class Watched(dict):
             """``os.environ``'s own dictionary, noting which names are looked up."""
+
+            def __setitem__(self, name: bytes, value: bytes) -> None:
+                if not recorder.quiet:
+                    recorder.written.add(name)
+                dict.__setitem__(self, name, value)
+
+            def __delitem__(self, name: bytes) -> None:
+                if not recorder.quiet:
+                    recorder.written.add(name)
+                dict.__delitem__(self, name)
 
             def __getitem__(self, name: bytes) -> bytes:
                 note(name)
@@ -194,9 +219,10 @@ class Recorder:
 
     # ---- options
 
-    def _watch_options(self, config: Any) -> None:
-        """Note options that anyone but pytest itself reads while collecting."""
+    def watch_options(self, config: Any) -> None:
+        """Note options, and reads of the command line, by anyone but pytest itself."""
         found = self._options
+        self._watch_arguments(config)
         plain = type(config.option)
         if plain.__name__ == "WatchedOptions":
             return
@@ -210,7 +236,20 @@ class Recorder:
 
         recorder = self
         config.option.__class__ = WatchedOptions
-        self._watched_options, self._plain_options = config.option, plain
+        self._watched_options += [(config.option, plain), (config.known_args_namespace, plain)]
+        config.known_args_namespace.__class__ = WatchedOptions
+
+    def _watch_arguments(self, config: Any) -> None:
+        """Whoever looks at the command line itself may see anything in it."""
+
+        def note() -> None:
+            if self._on and not self.quiet and _reader_is_foreign(through_stdlib=True):
+                self._options.add(COMMAND_LINE)
+
+        sys.argv = _watched(list, sys.argv, note)
+        given = config.invocation_params
+        config.invocation_params = type(given)(args=(), plugins=given.plugins, dir=given.dir)
+        object.__setattr__(config.invocation_params, "args", _watched(tuple, given.args, note))
 
     def foreign_options(self) -> frozenset[str]:
         """Options read so far by code that is not pytest's."""
@@ -219,7 +258,7 @@ class Recorder:
     # ---- files
 
     def _wrap_stat(self) -> None:
-        for name in ("stat", "lstat", "access"):
+        for name in ("stat", "lstat", "access", "readlink"):
             original = getattr(os, name)
             self._originals[name] = original
             wrapper = self._stat_wrapper(original)
@@ -234,24 +273,33 @@ class Recorder:
         @functools.wraps(original)
         def asked(path: Any, *args: Any, **kwargs: Any) -> Any:
             if self._on and not self._busy and not self.quiet and type(path) is not int:
-                self._note_question(path)
+                self._note_question(path, original.__name__)
             return original(path, *args, **kwargs)
 
         return asked
 
-    def _note_question(self, path: Any) -> None:
+    def _note_question(self, path: Any, call: str) -> None:
         """Somebody asked whether *path* exists or what it is like."""
         try:
             name = os.path.abspath(os.fsdecode(path))
         except (TypeError, ValueError):
             return
-        if name in self._seen.files or name in self._seen.exists or self._ignored(name):
+        if self._ignored(name):
+            return
+        if call in ("lstat", "readlink"):
+            self._seen.links.setdefault(name, link_target(name))
+        if name in self._seen.exact or call == "readlink":
+            return
+        foreign = not _caller_is_pytest()
+        if foreign and not _asks_for_existence():
+            self._seen.exact.add(name)
+        elif name in self._seen.files or name in self._seen.exists:
             return
         now = stamp(name)
-        if now is None or is_folder(name) or _caller_is_pytest():
-            self._seen.exists[name] = now is not None
+        if now is None or is_folder(name) or not foreign:
+            self._seen.exists.setdefault(name, what_is(name))
         else:
-            self._seen.files[name] = now
+            self._seen.files.setdefault(name, now)
 
     def _ignored(self, path: str) -> bool:
         return path.startswith(("/proc/", "/dev/", "/sys/")) or bool(
@@ -270,10 +318,12 @@ class Recorder:
         elif event == "import" and args[1]:
             # Only an extension module comes with a file name: the dynamic loader opens it, not Python.
             self._note_file(os.path.abspath(args[1]))
+        elif event == "ctypes.dlopen" and isinstance(args[0], (str, bytes)) and os.sep in os.fsdecode(args[0]):
+            self._note_file(os.path.abspath(os.fsdecode(args[0])))
         elif event in ("os.listdir", "os.scandir"):
             self._busy = True
             try:
-                self._note_listing(args[0])
+                self._note_listing(args[0], event)
             finally:
                 self._busy = False
         elif event in _EFFECTS or event in _STARTS:
@@ -300,7 +350,7 @@ class Recorder:
         if name not in self._seen.files:
             self._seen.files[name] = stamp(name)
 
-    def _note_listing(self, path: Any) -> None:
+    def _note_listing(self, path: Any, event: str) -> None:
         if isinstance(path, int):
             return
         name = os.path.abspath(os.fsdecode(path if path is not None else "."))
@@ -311,16 +361,26 @@ class Recorder:
             key, names = ("import", name), importable_names(name)
         elif frame.f_code.co_filename.endswith("/importlib/metadata/__init__.py"):
             key, names = ("metadata", name), metadata_names(name)
-        elif _caller_is_pytest():
+        elif _caller_is_pytest() and not self._hidden_count:
             key, names = ("visible", name), visible_names(name)
         else:
             key, names = ("all", name), visible_names(name, hidden=True)
+            if event == "os.scandir" and not _is_stdlib(frame.f_code.co_filename) and not _caller_is_pytest():
+                self._note_entries(name, names)
         self._seen.listings.setdefault(key, names)
+
+    def _note_entries(self, folder: str, names: frozenset[str] | None) -> None:
+        """Whoever lists a folder by ``os.scandir`` itself may ask the entries for their sizes and times, unseen."""
+        for name in names or ():
+            path = os.path.join(folder, name.rstrip("/"))
+            if not name.endswith("/"):
+                self._seen.files.setdefault(path, stamp(path))
+                self._seen.exact.add(path)
 
     def _note_effect(self, event: str, args: tuple[Any, ...]) -> None:
         target = next((a for a in args if isinstance(a, (str, bytes, os.PathLike))), "")
         text = os.fsdecode(target) if target else ""
-        if "__pycache__" in text or text.endswith(".pyc") or (text and self._ignored(os.path.abspath(text))):
+        if "__pycache__" in text or ".pyc" in os.path.basename(text) or (text and self._ignored(os.path.abspath(text))):
             return
         if text == ":memory:":
             return
@@ -345,21 +405,43 @@ class Recorder:
             seen = self._seen
             for entry in sys.path:
                 if entry:
-                    seen.exists.setdefault(os.path.abspath(entry), os.path.exists(entry))
+                    seen.exists.setdefault(os.path.abspath(entry), what_is(entry))
+            self._note_packages_to_come()
             return Inputs(
-                files=dict(seen.files),
+                # Not a copy: where the level finds a file merely touched, its children take over the new stamp.
+                files=seen.files,
                 exists=dict(seen.exists),
                 listings=dict(seen.listings),
                 environment=dict(seen.environment),
                 initial_environment=dict(self._initial_environment),
+                links=dict(seen.links),
+                exact=frozenset(seen.exact),
             )
         finally:
             self._busy = False
+
+    def _note_packages_to_come(self) -> None:
+        """A folder without ``__init__.py`` that stands where an imported module was looked for would become a package
+        and win, should it get one. The import system asks for that file where we cannot see it."""
+        listed = {folder: names for (reader, folder), names in self._seen.listings.items() if reader == "import"}
+        for name, module in list(sys.modules.items()):
+            if getattr(module, "__file__", None) is None and not hasattr(module, "__path__"):
+                continue
+            parent, _, tail = name.rpartition(".")
+            places = list(getattr(sys.modules.get(parent), "__path__", ())) if parent else sys.path
+            for place in places:
+                names = listed.get(os.path.abspath(place)) if isinstance(place, str) else None
+                if names is not None and tail in names:
+                    path = os.path.join(os.path.abspath(place), tail, "__init__.py")
+                    self._seen.exists.setdefault(path, what_is(path))
 
 
 def _source_of(pyc: str) -> str | None:
     """The source of a bytecode file, pytest's rewritten ones included."""
     folder, name = os.path.split(pyc)
+    prefix = sys.pycache_prefix
+    if prefix and folder.startswith(os.path.join(os.path.abspath(prefix), "")):
+        return os.path.join(os.sep, folder[len(os.path.abspath(prefix)) + 1 :], name.partition(".")[0] + ".py")
     parent, cache = os.path.split(folder)
     if cache != "__pycache__":
         return None
@@ -383,14 +465,59 @@ def _caller_is_pytest() -> bool:
     return False
 
 
-def _reader_is_foreign() -> bool:
+COMMAND_LINE = "the command line"
+
+_EXISTENCE = frozenset(
+    {"exists", "lexists", "isfile", "isdir", "islink", "ismount", "samefile", "realpath", "_joinrealpath", "resolve"}
+    | {"is_file", "is_dir", "is_symlink", "checkcache", "updatecache", "mtime", "_path_stat"}
+)
+"""Functions of the standard library that ask the file system for no more than what is there."""
+
+
+def _asks_for_existence() -> bool:
+    """Whether the frame that called ``os.stat`` or its kin wants to know only whether, and as what, a path exists."""
+    frame = sys._getframe(3)
+    while frame is not None and _is_stdlib(frame.f_code.co_filename):
+        if frame.f_code.co_name in _EXISTENCE:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _watched(kind: type, items: Any, note: Any) -> Any:
+    """A list or tuple that calls *note* when somebody looks into it."""
+
+    class Watched(kind):  # type: ignore[misc, valid-type]
+        def __getitem__(self, index: Any) -> Any:
+            note()
+            return kind.__getitem__(self, index)
+
+        def __iter__(self) -> Any:
+            note()
+            return kind.__iter__(self)
+
+        def __contains__(self, item: object) -> bool:
+            note()
+            return kind.__contains__(self, item)
+
+        def __eq__(self, other: object) -> bool:
+            note()
+            return bool(kind.__eq__(self, other))
+
+        __hash__ = kind.__hash__
+
+    return Watched(items)
+
+
+def _reader_is_foreign(*, through_stdlib: bool = False) -> bool:
     """Whether the frame that reads an option (through ``config.getoption`` or not) is neither pytest's nor ours."""
     frame = sys._getframe(2)
     while frame is not None:
         filename = frame.f_code.co_filename
         if filename.startswith(_OURS):
-            return False
-        if filename.endswith("/_pytest/config/__init__.py"):
+            frame = frame.f_back if through_stdlib and filename == __file__ else None
+            continue
+        if filename.endswith("/_pytest/config/__init__.py") or (through_stdlib and _is_stdlib(filename)):
             frame = frame.f_back
             continue
         return "/_pytest/" not in filename and "/pluggy/" not in filename and not _is_stdlib(filename)

@@ -26,6 +26,7 @@ class Stamp(NamedTuple):
 
 
 _real_stat = os.stat
+_real_readlink = os.readlink
 
 
 def stamp(path: str) -> Stamp | None:
@@ -35,6 +36,23 @@ def stamp(path: str) -> Stamp | None:
     except (OSError, ValueError):
         return None
     return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def what_is(path: str) -> str:
+    """What is at *path*: '' for nothing, 'folder', or 'file' for anything else. Links are followed."""
+    try:
+        mode = _real_stat(path).st_mode
+    except (OSError, ValueError):
+        return ""
+    return "folder" if stat.S_ISDIR(mode) else "file"
+
+
+def link_target(path: str) -> str | None:
+    """Where the symbolic link *path* leads, or None if it is none."""
+    try:
+        return _real_readlink(path)
+    except (OSError, ValueError):
+        return None
 
 
 def is_folder(path: str) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 from dx_py_test_runner.run import options
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.inputs.compare import Unfit
+from dx_py_test_runner.inputs.record import COMMAND_LINE
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Profile:
     terminal: tuple[bool, ...]
     closed: tuple[int, ...]
     foreign_reads: frozenset[str]
+    command_line: tuple[str, ...]
     collected_cleanly: bool = True
 
     @classmethod
@@ -46,6 +48,7 @@ class Profile:
             terminal=job.terminal,
             closed=tuple(job.closed),
             foreign_reads=recorder.foreign_options(),
+            command_line=tuple(job.args),
         )
 
     def with_items(self, session: Any) -> Profile:
@@ -61,8 +64,8 @@ class Profile:
             return "--engine=pytest"
         if getattr(option, "cacheclear", False):
             return "--cache-clear is for this run alone"
-        if name == "collected" and getattr(option, "lf", False):
-            return "--lf decides what is collected"
+        if name == "collected" and (getattr(option, "lf", False) or getattr(option, "failedfirst", False)):
+            return "--lf and --ff decide what is collected, and in which order"
         if session.shouldstop or session.shouldfail:
             return "collection was stopped"
         return ""
@@ -82,6 +85,8 @@ class Profile:
         for key in parsed.keys() | self.parsed.keys():
             if parsed.get(key) != self.parsed.get(key) and (key not in late or key in self.foreign_reads):
                 raise Unfit(f"option {key} differs")
+        if COMMAND_LINE in self.foreign_reads and tuple(job.args) != self.command_line:
+            raise Unfit("other arguments, which the project looks at")
         positional = tuple(parsed["file_or_dir"])
         if anchors(positional, job.cwd) != self.anchors:
             raise Unfit("arguments in other folders")
@@ -89,8 +94,10 @@ class Profile:
             self._check_items(positional, parsed, session)
 
     def _check_items(self, positional: tuple[str, ...], parsed: dict[str, Any], session: Any) -> None:
-        if parsed.get("lf") or parsed.get("stepwise") or parsed.get("pyargs"):
+        if parsed.get("lf") or parsed.get("failedfirst") or parsed.get("stepwise") or parsed.get("pyargs"):
             raise Unfit("an option that takes part in collection")
+        if not self.collected_cleanly and parsed["maxfail"] != self.parsed["maxfail"]:
+            raise Unfit("collection had errors, and may stop at another one")
         if positional == self.args:
             return
         if not self.collected_cleanly:

@@ -103,7 +103,6 @@ LATE = frozenset(
         "color",
         "code_highlight",
         "collectonly",
-        "failedfirst",
         "newfirst",
         "continue_on_collection_errors",
         "numprocesses",
@@ -115,5 +114,5 @@ LATE = frozenset(
 """Options that pytest reads when it needs them, or whose readers :mod:`refresh` makes anew. Any other option that
 differs makes another level."""
 
-LATE_BEFORE_COLLECTION = LATE | {"lf", "last_failed_no_failures"}
+LATE_BEFORE_COLLECTION = LATE | {"lf", "failedfirst", "last_failed_no_failures"}
 """Those that may still change in a configured level, before anything is collected."""

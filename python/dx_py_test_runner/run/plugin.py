@@ -31,6 +31,7 @@ class RunPlugin:
         self.profile: fit.Profile | None = None
         self.hazard: str | None = None
         self.printed = Printed()
+        self.offsets: dict[int, int] = {}
         tower.page.doing = "load:pytest's configuration"
 
     # ---- configuration
@@ -42,8 +43,10 @@ class RunPlugin:
         options.add_options(parser)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_load_initial_conftests(self) -> Generator[None, object, object]:
+    def pytest_load_initial_conftests(self, early_config: Any) -> Generator[None, object, object]:
         self.tower.page.doing = "load:the initial conftest files"
+        if self.tower.job.levels:
+            self.recorder.watch_options(early_config)
         try:
             return (yield)
         finally:
@@ -92,7 +95,10 @@ class RunPlugin:
         self.tower.page.doing = "load:the collected items"
         # Verbs such as --fixtures collect by themselves, without the hook that makes the profile.
         if self.profile is not None:
-            self._checkpoint("collected", session, self.profile.with_items(session))
+            self.recorder.quiet = True
+            # Made anew: the process may have come from a level that was configured for another command line.
+            profile = fit.Profile.of(config, self.tower.job, self.recorder)
+            self._checkpoint("collected", session, profile.with_items(session))
         self._stop_recording()
         return (yield)
 
@@ -100,8 +106,9 @@ class RunPlugin:
         config = session.config
         self.profile = profile
         self.recorder.quiet = True
-        self.delta.close()
+        self.delta.close(self.recorder.written)
         self.random_state.close()
+        self.offsets = adopt.open_files(_held(config))
         self.hazard = self.hazard or hazards.find(self.recorder, _held(config))
         refusal = (
             self.hazard
@@ -122,7 +129,9 @@ class RunPlugin:
             inputs.check(job.env)
 
         facts = {"argv": list(self.tower.job.args), "inputs": inputs.counts()}
+        self.recorder.pause()
         again = self.tower.checkpoint(name, check, facts, lambda: adopt.let_go(config), inputs.remember_contents)
+        self.recorder.go_on()
         if again:
             self._serve_another(name, session, profile)
         else:
@@ -137,16 +146,18 @@ class RunPlugin:
         adopt.reenter(job, session.config, self.delta)
         self.delta.before = job.env
         self.random_state.restore()
-        refresh.for_job(name, job, session, profile, self.printed)
-        # What is collected from here on is collected for this job's arguments and not for the level's.
-        self.profile = fit.Profile.of(session.config, job, self.recorder)
-        self.printed.header_ends()
+        adopt.reopen_files(self.offsets)
         if name == "configured" and job.levels:
             self.recorder.resume(job.env)
+        refresh.for_job(name, job, session, profile, self.printed)
+        if name == "configured" and job.levels:
+            self.recorder.watch_options(session.config)
+        self.printed.header_ends()
 
     def _after_fork(self, config: Any) -> None:
         """In a worker: nothing that processes would share by having been forked."""
         self.random_state.restore()
+        adopt.reopen_files(self.offsets)
         adopt.renew_capture(config)
 
     def _stop_recording(self) -> None:

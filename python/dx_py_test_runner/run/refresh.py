@@ -41,9 +41,9 @@ def _set_arguments(config: Any, job: Job, parsed: dict[str, Any]) -> None:
     config.invocation_params = type(old)(args=list(job.args), plugins=old.plugins, dir=old.dir)
     config.args, config.args_source = config._decide_args(
         args=list(parsed["file_or_dir"]),
-        pyargs=config.option.pyargs,
+        pyargs=bool(parsed.get("pyargs")),
         testpaths=config.getini("testpaths"),
-        invocation_dir=config.invocation_params.dir,
+        invocation_dir=old.dir,
         rootpath=config.rootpath,
         warn=False,
     )
@@ -51,6 +51,7 @@ def _set_arguments(config: Any, job: Job, parsed: dict[str, Any]) -> None:
 
 def _renew_cache_plugins(session: Any) -> None:
     """``--lf`` and its kin read the cache when they are configured; earlier runs have written it since."""
+    config = session.config
     from _pytest import cacheprovider
 
     config = session.config
@@ -62,17 +63,20 @@ def _renew_cache_plugins(session: Any) -> None:
     for name, kind in (("lfplugin", cacheprovider.LFPlugin), ("nfplugin", cacheprovider.NFPlugin)):
         old = manager.get_plugin(name)
         if type(old) is kind:
-            manager.unregister(old)
-            manager.register(kind(config), name)
+            for wrapper in ("lfplugin-collwrapper", "lfplugin-collskip"):
+                if name == "lfplugin" and manager.has_plugin(wrapper):
+                    manager.unregister(name=wrapper)
+            # In place: the hook call that we are in the middle of has its list of plugins already.
+            kind.__init__(old, config)
     stepwise = manager.get_plugin("stepwiseplugin")
     if stepwise is not None:
         manager.unregister(stepwise)
     if getattr(config.option, "stepwise", False):
         from _pytest.stepwise import StepwisePlugin
 
-        stepwise = StepwisePlugin(config)
-        manager.register(stepwise, "stepwiseplugin")
-        stepwise.pytest_sessionstart(session)
+        plugin = StepwisePlugin(config)
+        plugin.pytest_sessionstart(session)  # which has been called already, for the others
+        manager.register(plugin, "stepwiseplugin")
 
 
 def _renew_known_plugins(config: Any) -> None:

@@ -6,12 +6,14 @@ A forked child starts as a copy of a process that served, or was started for, so
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import io
 import os
 import random
 import resource
 import signal
+import stat
 import sys
 import tempfile
 from typing import Any
@@ -29,11 +31,15 @@ class EnvironmentDelta:
         self.before = before
         self.changed: dict[bytes, bytes | None] = {}
 
-    def close(self) -> None:
-        """Compute the difference between the start of loading and now."""
+    def close(self, written: set[bytes]) -> None:
+        """Compute the difference between the start of loading and now.
+
+        :param written: variables that were set, perhaps to what they were.
+        """
         now = dict(os.environb)
         self.changed = {name: value for name, value in now.items() if self.before.get(name) != value}
         self.changed.update({name: None for name in self.before if name not in now})
+        self.changed.update({name: now.get(name) for name in written})
 
 
 def enter(job: Job) -> None:
@@ -116,6 +122,35 @@ def let_go(config: Any) -> None:
         for target in numbers:
             os.dup2(null, target, inheritable=target <= 2)
     os.close(null)
+
+
+def open_files(known: set[int]) -> dict[int, int]:
+    """Regular files that loading left open for reading, by descriptor, with their positions."""
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        try:
+            if fd > 2 and fd not in known and stat.S_ISREG(os.fstat(fd).st_mode) and not _writes(fd):
+                found[fd] = os.lseek(fd, 0, os.SEEK_CUR)
+        except OSError:
+            continue
+    return found
+
+
+def reopen_files(positions: dict[int, int]) -> None:
+    """After a fork: forks share a file's position, and each run shall find it where loading left it."""
+    for fd, position in positions.items():
+        try:
+            fresh = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        os.lseek(fresh, position, os.SEEK_SET)
+        os.dup2(fresh, fd, inheritable=os.get_inheritable(fd))
+        os.close(fresh)
+
+
+def _writes(fd: int) -> bool:
+    return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
 
 
 def _take_descriptors(job: Job, targets: dict[int, list[int]]) -> None:

@@ -9,6 +9,7 @@ import os
 import sys
 from typing import NoReturn
 
+from dx_py_test_runner.inputs import startup
 from dx_py_test_runner.inputs.compare import Stale, Unfit
 from dx_py_test_runner.wire.channel import Channel
 from dx_py_test_runner.tower import adopt
@@ -60,6 +61,7 @@ def _run_jobs(channel: Channel) -> None:
     own_environment = strict_environment(adopt.started_with())
     own_cwd = os.getcwd() if _has_relative_entries(own_environment) else None
     stamps = _pytest_stamps()
+    startup.remember()
 
     def check(job: Job) -> None:
         if strict_environment(job.env) != own_environment:
@@ -68,6 +70,8 @@ def _run_jobs(channel: Channel) -> None:
             raise Unfit("PYTHONPATH is relative to another folder")
         if _pytest_stamps() != stamps:
             raise Stale("the installed pytest has changed")
+        if reason := startup.what_changed():
+            raise Stale(reason)
 
     job = wait_for_job(channel, "base", check)
     from dx_py_test_runner.run.session import run_job

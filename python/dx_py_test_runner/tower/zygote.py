@@ -79,6 +79,10 @@ def _next_job(channel: Channel, level: str, check: Callable[[Job], None]) -> Job
     except (Unfit, Stale) as reason:
         operation = "stale" if isinstance(reason, Stale) else "unfit"
         answer = {"op": operation, "run": job.number, "level": level, "why": str(reason)}
+    except Exception as error:
+        # A level that cannot tell whether it is true is of no use; nobody would see its traceback.
+        why = f"it could not be checked: {type(error).__name__}: {error}"
+        answer = {"op": "stale", "run": job.number, "level": level, "why": why}
     job.drop()
     try:
         channel.send(answer)
