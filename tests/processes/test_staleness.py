@@ -1,0 +1,83 @@
+"""No stale verdict: after every kind of edit a warm run says what a cold pytest says on a fresh copy of the files."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from dxpy import DxPy
+from staleness.edits import EDITS, Edit
+from staleness.edits.code import body_of_transitive_dependency
+from staleness.edits.layout import test_file_added as add_test_file
+from staleness.mix import Mix
+from staleness.trial import Trial, try_edit
+
+MIXED_EDITS = 200
+
+ARGUMENTS = [
+    (),
+    ("-x",),
+    ("--lf",),
+    ("tests/test_code.py",),
+    ("tests/test_code.py", "tests/deep"),
+    ("tests/deep/test_deep.py", "tests/test_code.py"),
+    ("tests/test_code.py::test_transitive",),
+    ("tests/test_code.py::TestRoom", "tests/test_waiting.py::test_waiting"),
+    ("tests/test_inputs.py::test_row[beta]",),
+    ("tests/test_waiting.py::test_waiting", "tests/test_code.py::test_direct"),
+    ("-k", "direct or waiting"),
+    ("-k", "nothing_has_this_name"),
+    ("--deselect", "tests/test_code.py::test_direct"),
+    ("--ff",),
+    ("--nf",),
+    ("--sw",),
+    ("--maxfail=2",),
+    ("tests/no_such_file.py",),
+]
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=str)
+def test_edit(place: DxPy, edit: Edit) -> None:
+    try_edit(edit, place)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_all_arguments_see_an_edit(place: DxPy, workers: str) -> None:
+    """One daemon serves all of these, from levels that were made for others among them; each must see what changed."""
+    trial = Trial.create(place)
+    trial.warm_up()
+    saved = trial.scene.save()
+    compare_all(trial, workers, "before any edit")
+    rng = random.Random(1)
+    body_of_transitive_dependency(trial.scene, rng)
+    compare_all(trial, workers, "after an edit")
+    add_test_file(trial.scene, rng)
+    compare_all(trial, workers, "after adding a file")
+    trial.scene.restore(saved, times=False)
+    compare_all(trial, workers, "after undoing both")
+
+
+def compare_all(trial: Trial, workers: str, when: str) -> None:
+    for args in ARGUMENTS:
+        trial.scene.args = ("-n", workers, *args)
+        trial.compare(f"{when}, with {' '.join(args) or 'no arguments'}")
+
+
+def test_a_file_left_open_is_read_from_its_start(place: DxPy) -> None:
+    """A descriptor shared with the process that a run was forked from has one position with it, and with every other run."""
+    trial = Trial.create(place)
+    trial.scene.write("app/open_file.py", 'KEPT = open(__file__.replace("open_file.py", "constants.py"))\n')
+    trial.scene.write(
+        "tests/test_open_file.py",
+        "from app.open_file import KEPT\n\n\ndef test_content(record_property):\n"
+        '    record_property("content", KEPT.read())\n',
+    )
+    for number in range(4):
+        trial.compare(f"run {number}")
+
+
+def test_random_edits(place: DxPy) -> None:
+    mix = Mix(place, seed=1)
+    mix.run(MIXED_EDITS)
+    assert mix.counts["checked to be warm"] > 0, mix.counts
