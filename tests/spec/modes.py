@@ -1,0 +1,56 @@
+"""The ways in which a case is run."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Mode:
+    """`arguments` stand between `dx-py test` and the case's own.
+
+    `passes`: how often the case is run; the last pass is compared.
+    `serial`: one test at a time, so the whole output is comparable, otherwise its summary part.
+    `recorded`: with the recording plugin. A plugin that listens makes the runner call hooks which it would
+    otherwise pass over, so there are modes without it, which compare exit codes and output alone.
+    """
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    passes: int = 1
+    daemon: bool = False
+    serial: bool = True
+    recorded: bool = True
+    side: str = ""
+
+
+#: Real pytest: what all others are compared with.
+ORACLE = Mode("pytest", side="o")
+
+DX_MODES = (
+    Mode("cold", ("--no-daemon", "-n", "1"), side="c"),
+    Mode("warm", ("-n", "1"), passes=2, daemon=True, side="w"),
+    Mode("parallel", ("--no-daemon", "-n", "2"), serial=False, side="p"),
+    Mode("warm-parallel", ("-n", "2"), passes=2, daemon=True, serial=False, side="q"),
+    Mode("lean", ("--no-daemon", "-n", "1"), recorded=False, side="l"),
+    Mode("default", (), passes=2, daemon=True, serial=False, recorded=False, side="d"),
+)
+
+#: Names of several modes at once, for a case's `modes` option.
+GROUPS = {
+    "serial": tuple(mode.name for mode in DX_MODES if mode.serial),
+    "parallel": tuple(mode.name for mode in DX_MODES if not mode.serial),
+    "none": (),
+}
+
+
+def modes_named(names: tuple[str, ...]) -> tuple[Mode, ...]:
+    """The dx-py modes that a case asks for; all of them if it asks for none."""
+    if not names:
+        return DX_MODES
+    wanted = [mode for name in names for mode in GROUPS.get(name, (name,))]
+    known = {mode.name: mode for mode in DX_MODES}
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise ValueError(f"no mode {unknown[0]!r}; there are {', '.join([*known, *GROUPS])}")
+    return tuple(mode for mode in DX_MODES if mode.name in wanted)
