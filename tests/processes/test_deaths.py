@@ -23,7 +23,7 @@ from deaths_matrix import (
     covering_cells,
 )
 from deaths_project import HEALTHY_FOLDER, VICTIM, VICTIM_FILE, write_project
-from deaths_states import Record, all_states
+from deaths_states import Record, all_states, printed_states
 from dxpy import DxPy, Ended, wait_until
 
 BOUND = 60.0
@@ -152,6 +152,27 @@ def test_last_test_of_each_file_dies(place: DxPy, mode: Mode) -> None:
     if mode.start == "warm":
         ended = place.test(*mode.args, patience=BOUND)
     assert (ended.code, ended.counts) == (1, {"failed": 6, "passed": 6}), ended
+
+
+_NO_WORKER_BEGINS = """
+    import os
+
+    def pytest_collection_finish(session):
+        os.register_at_fork(after_in_child=lambda: os._exit(0))
+"""
+
+
+@pytest.mark.parametrize("start", ["cold", "warm"])
+def test_workers_die_before_they_begin(place: DxPy, start: str) -> None:
+    """Nothing runs, so the run ends, and says so for each test. (One process would not fork.)"""
+    place.write("conftest.py", _NO_WORKER_BEGINS)
+    names = [f"test_{letter}.py::test_{name}" for letter in "abcd" for name in ("first", "last")]
+    for letter in "abcd":
+        place.write(f"test_{letter}.py", _LAST_DIES)
+    ended = place.test(*Mode(start, 2).args, patience=BOUND)
+    assert ended.code > 0, ended
+    assert printed_states(ended.err) == {name: {"not run"} for name in names}, ended
+    place.leave_nothing()
 
 
 def test_the_checks_see_a_false_green(place: DxPy) -> None:

@@ -180,13 +180,23 @@ class CaseRun:
     def words_for_paths(self) -> dict[str, str]:
         prefix = str(Path(sys.executable).parent.parent)
         library = sysconfig.get_paths()["stdlib"]
-        return {str(self.project.folder): "<CASE>", prefix: "<PYTHON>", library: "<STDLIB>"}
+        return {
+            str(self.project.folder): "<CASE>",
+            # A path that pytest has shortened ends before the case's name does.
+            str(self.project.folder.parent): "<SIDE>",
+            prefix: "<PYTHON>",
+            library: "<STDLIB>",
+        }
 
     def read_records(self, words: dict[str, str]) -> list[dict]:
         if not self.record.exists():
             return []
-        lines = self.record.read_text("utf-8").splitlines()
-        return [normalise_value(json.loads(line), words) for line in lines]
+        records = [json.loads(line) for line in self.record.read_text("utf-8").splitlines()]
+        for record in records:
+            # Without a root of its own a project's tests have the folders above it among their keywords.
+            above = set(self.project.folder.parts)
+            record["keywords"] = [word for word in record.get("keywords", ()) if word not in above]
+        return [normalise_value(record, words) for record in records]
 
     def read_file(self, name: str, words: dict[str, str]) -> list[str] | None:
         path = self.project.root / name
@@ -214,6 +224,7 @@ def execute(argv: list[str], cwd: Path, env: dict[str, str], stdin: str | None) 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=with_usual_signals,
     )
     try:
         given = None if stdin is None else stdin.encode()
@@ -227,6 +238,12 @@ def execute(argv: list[str], cwd: Path, env: dict[str, str], stdin: str | None) 
             f"{stderr.decode(errors='replace')}"
         ) from None
     return process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace")
+
+
+def with_usual_signals() -> None:
+    """A shell that starts this session in the background makes it, and all that it starts, deaf to SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def normalise_value(value: object, words: dict[str, str]) -> object:

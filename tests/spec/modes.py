@@ -13,6 +13,7 @@ class Mode:
     `serial`: one test at a time, so the whole output is comparable, otherwise its summary part.
     `recorded`: with the recording plugin. A plugin that listens makes the runner call hooks which it would
     otherwise pass over, so there are modes without it, which compare exit codes and output alone.
+    `side`: the folder of the mode's projects; all of one length, because pytest shortens long lines.
     """
 
     name: str
@@ -25,15 +26,15 @@ class Mode:
 
 
 #: Real pytest: what all others are compared with.
-ORACLE = Mode("pytest", side="o")
+ORACLE = Mode("pytest", side="side-o")
 
 DX_MODES = (
-    Mode("cold", ("--no-daemon", "-n", "1"), side="c"),
-    Mode("warm", ("-n", "1"), passes=2, daemon=True, side="w"),
-    Mode("parallel", ("--no-daemon", "-n", "2"), serial=False, side="p"),
-    Mode("warm-parallel", ("-n", "2"), passes=2, daemon=True, serial=False, side="q"),
-    Mode("lean", ("--no-daemon", "-n", "1"), recorded=False, side="l"),
-    Mode("default", (), passes=2, daemon=True, serial=False, recorded=False, side="d"),
+    Mode("cold", ("--no-daemon", "-n", "1"), side="side-c"),
+    Mode("warm", ("-n", "1"), passes=2, daemon=True, side="side-w"),
+    Mode("parallel", ("--no-daemon", "-n", "2"), serial=False, side="side-p"),
+    Mode("warm-parallel", ("-n", "2"), passes=2, daemon=True, serial=False, side="side-q"),
+    Mode("lean", ("--no-daemon", "-n", "1"), recorded=False, side="side-l"),
+    Mode("default", (), passes=2, daemon=True, serial=False, recorded=False, side="side-d"),
 )
 
 #: Names of several modes at once, for a case's `modes` option.

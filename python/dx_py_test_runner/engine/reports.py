@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from _pytest._code.code import TerminalRepr
 
 PHASES = ("setup", "call", "teardown")
 
@@ -12,12 +13,39 @@ PHASES = ("setup", "call", "teardown")
 def to_data(config: Any, report: Any) -> dict[str, Any]:
     """A report as plain values, by the hook that plugins with reports of their own implement."""
     data = config.hook.pytest_report_to_serializable(config=config, report=report)
-    return data if data is not None else {**report.__dict__, "$report_type": "TestReport"}
+    if data is None:
+        return {**report.__dict__, "$report_type": "TestReport"}
+    longrepr = getattr(report, "longrepr", None)
+    if isinstance(data.get("longrepr"), str) and not isinstance(longrepr, str):
+        data[_DRAWN] = True
+    return data
+
+
+_DRAWN = "$drawn"
+
+
+class _Drawn(TerminalRepr):
+    """What is left of an explanation that draws itself: its text. Unlike a plain string it has no short form."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
+
+    def toterminal(self, tw: Any) -> None:
+        for line in self._text.splitlines():
+            tw.line(line)
 
 
 def from_data(config: Any, data: dict[str, Any]) -> Any:
     """The report that :func:`to_data` was given."""
-    return config.hook.pytest_report_from_serializable(config=config, data=dict(data))
+    data = dict(data)
+    drawn = data.pop(_DRAWN, False)
+    report = config.hook.pytest_report_from_serializable(config=config, data=data)
+    if drawn:
+        report.longrepr = _Drawn(report.longrepr)
+    return report
 
 
 def crash_reports(item: Any, last_phase: str | None, manner: str, output: str = "") -> list[Any]:
