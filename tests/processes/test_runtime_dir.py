@@ -234,21 +234,33 @@ def stranger(path: Path, behave: Callable[[socket.socket, threading.Event], None
         listener.listen(8)
         thread = threading.Thread(target=listen)
         thread.start()
-        yield
-        over.set()
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
-    for client in clients:
-        client.join()
+        try:
+            yield
+        finally:
+            over.set()
+            listener.shutdown(socket.SHUT_RDWR)
+            for each in (thread, *clients):
+                each.join()
 
 
-@pytest.mark.parametrize("behave", [close_at_once, send_garbage, refuse])
+@pytest.mark.parametrize("behave", [close_at_once, send_garbage])
 def test_a_stranger_behind_the_socket(place: DxPy, behave: Callable[..., None]) -> None:
     with stranger(socket_path(place), behave):
         ended = place.test()
         check_run(ended)
         assert "without a daemon" in ended.err, str(ended)
         place.wait_until_gone()
+    for _ in range(2):
+        check_run(place.test())
+    place.leave_nothing()
+
+
+def test_a_stranger_that_refuses(place: DxPy) -> None:
+    """As a daemon does that makes room for its successor: that is nothing to talk about."""
+    with stranger(socket_path(place), refuse):
+        ended = place.test()
+        check_run(ended)
+        assert not ended.err, str(ended)
     for _ in range(2):
         check_run(place.test())
     place.leave_nothing()

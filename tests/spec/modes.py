@@ -40,7 +40,7 @@ DX_MODES = (
 #: Names of several modes at once, for a case's `modes` option.
 GROUPS = {
     "serial": tuple(mode.name for mode in DX_MODES if mode.serial),
-    "parallel": tuple(mode.name for mode in DX_MODES if not mode.serial),
+    "fresh": tuple(mode.name for mode in DX_MODES if mode.passes == 1),
     "none": (),
 }
 
@@ -50,7 +50,7 @@ def modes_named(names: tuple[str, ...]) -> tuple[Mode, ...]:
     if not names:
         return DX_MODES
     wanted = [mode for name in names for mode in GROUPS.get(name, (name,))]
-    known = {mode.name: mode for mode in DX_MODES}
+    known = [mode.name for mode in DX_MODES]
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise ValueError(f"no mode {unknown[0]!r}; there are {', '.join([*known, *GROUPS])}")

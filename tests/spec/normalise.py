@@ -8,7 +8,16 @@ import re
 INTERNAL = r"(?<![^\s\"'])[^\s\"']*\b(?:_pytest|pluggy|dx_py_test_runner)/[\w/.-]+\.py:\d+"
 
 INTERNAL_FRAME = re.compile(
-    r'^(?P<margin>(?:INTERNALERROR>)?[\s|+]*)File "(?:[^"]*\b(?:_pytest|pluggy|dx_py_test_runner)/[^"]*|<PYTHON>/bin/[\w-]+)", line \d+'
+    r"^(?P<margin>(?:INTERNALERROR>)?[\s|+]*)"
+    r'File "(?:[^"]*\b(?:_pytest|pluggy|dx_py_test_runner)/[^"]*|<PYTHON>/bin/[\w-]+)", line \d+'
+)
+
+INTERNAL_ENTRY = re.compile(r"^<INTERNAL>:(?: \w+)?$")
+ENTRY_SEPARATOR = re.compile(r"^_ _ [_ ]+$")
+#: A heading, the place that ends an entry (`file.py:3: ValueError`), and the words between chained exceptions.
+ENTRY_EDGE = re.compile(
+    r"^(?:___ .* ___|--- .* ---|=== .* ===|(?:[^\s>].*\.py:\d+|<INTERNAL>):(?: \w+)?"
+    r"|During handling of the above exception.*|The above exception was the direct cause.*)$"
 )
 
 COLOUR = r"(?:\x1b\[[\d;]*m)"
@@ -50,7 +59,26 @@ def normalise(text: str, folders: dict[str, str]) -> list[str]:
         text = text.replace(path, folders[path])
     lines = [normalise_line(line) for line in text.splitlines()]
     lines = [line for line in lines if not DROPPED.match(line)]
-    return without_internal_frames(without_internal_source(lines))
+    for drop in (without_internal_source, without_internal_frames, without_internal_entries):
+        lines = drop(lines)
+    return lines
+
+
+def without_internal_entries(lines: list[str]) -> list[str]:
+    """Drop the runner's own functions from long tracebacks, but for what was raised in one of them (`E `).
+
+    An entry is what stands between a heading, or the place that ends the entry before, and its own place."""
+    kept: list[str] = []
+    start = 0
+    for line in lines:
+        if INTERNAL_ENTRY.match(line):
+            # They are indented as the runner's own source is.
+            kept[start:] = [re.sub(r"^E +", "E ", text) for text in kept[start:] if text.startswith("E ")]
+        elif not ENTRY_SEPARATOR.match(line) and (line or not kept or kept[-1]):
+            kept.append(line)
+        if ENTRY_EDGE.match(line):
+            start = len(kept)
+    return kept
 
 
 def normalise_file(text: str, folders: dict[str, str]) -> list[str]:

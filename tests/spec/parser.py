@@ -135,7 +135,8 @@ def parse(text: str, source: str) -> list[Case]:
     for section in split_sections(text, source):
         case = read_case(section, source)
         if case.id in seen:
-            raise problem(source, section.line, f"a second case named {case.id!r}, the first is on line {seen[case.id]}")
+            first = seen[case.id]
+            raise problem(source, section.line, f"a second case named {case.id!r}, the first is on line {first}")
         seen[case.id] = section.line
         cases.append(case)
     if not cases:
@@ -179,7 +180,7 @@ def read_case(section: Section, source: str) -> Case:
     options = Options()
     steps: list[Step] = []
     for block in section.blocks:
-        language, *paths = block.info.split()  or [""]
+        language, *paths = block.info.split() or [""]
         if language == "console":
             steps += read_console(block, source)
         elif language == "toml" and not paths:

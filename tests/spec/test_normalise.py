@@ -21,7 +21,7 @@ from .normalise import normalise, normalise_file, summary_part, terminal_counts,
         ("__init__.py:3: Error", "__init__.py:3: Error"),
         ("0.50s call     test_a.py::test_b", "<TIME> call     test_a.py::test_b"),
         ("/tmp/x/pytest-0/popen-gw1/test_it0", "/tmp/x/pytest-0/test_it0"),
-        ("/lib/python3.11/site-packages/_pytest/python.py:170: Warning", "<INTERNAL>: Warning"),
+        ("/lib/python3.11/site-packages/_pytest/python.py:170: Warning: text", "<INTERNAL>: Warning: text"),
         ("usage: dx-py test [options]", "usage: <PROGRAM> [options]"),
         ("test_a.py .F   [ 50%]   ", "test_a.py .F   [ 50%]"),
         ('<testcase name="a" time="0.001" />', '<testcase name="a" time="<time>" />'),
@@ -51,8 +51,8 @@ def test_the_source_of_the_runners_own_warning_is_dropped():
 
 
 def test_the_runners_own_steps_are_dropped_from_short_tracebacks():
-    text = "test_a.py:1: in name\n    fail()\n/x/pluggy/_hooks.py:5: in call\n    return f()\n    ^^^\nE   Error\n    kept"
-    assert normalise(text, {}) == ["test_a.py:1: in name", "    fail()", "E   Error", "    kept"]
+    own = "/x/pluggy/_hooks.py:5: in call\n    return f()\n    ^^^\n"
+    assert normalise(f"test_a.py:1: in name\n    fail()\n{own}E   Error\n    kept", {}) == ["test_a.py:1: in name", "    fail()", "E   Error", "    kept"]
 
 
 def test_the_runners_own_frames_are_dropped_from_tracebacks():
@@ -63,6 +63,56 @@ def test_the_runners_own_frames_are_dropped_from_tracebacks():
         "  |     fail()\n"
     )
     assert normalise(text, {}) == ['  |   File "/home/test_a.py", line 2, in test', "  |     fail()"]
+
+
+LONG = """\
+________ test_it ________
+
+config = 1
+
+    def hook(config):
+>       call()
+
+/x/_pytest/runner.py:5:
+_ _ _ _ _ _ _ _ _ _ _ _ _
+
+item = 2
+
+    def test_it():
+>       helper()
+
+test_a.py:3:
+_ _ _ _ _ _ _ _ _ _ _ _ _
+
+    def helper():
+>       raise ValueError
+E       ValueError
+
+/x/pluggy/_hooks.py:7: ValueError
+-------- Captured stdout call --------
+text
+"""
+
+
+def test_the_runners_own_entries_are_dropped_from_long_tracebacks():
+    assert normalise(LONG, {}) == [
+        "___ test_it ___",
+        "",
+        "item = 2",
+        "",
+        "    def test_it():",
+        ">       helper()",
+        "",
+        "test_a.py:3:",
+        "E ValueError",
+        "--- Captured stdout call ---",
+        "text",
+    ]
+
+
+def test_a_tracebacks_of_the_project_is_kept():
+    text = "___ test_it ___\n\n    def test_it():\n>       assert 0\nE       assert 0\n\ntest_a.py:3: AssertionError"
+    assert normalise(text, {}) == text.splitlines()
 
 
 def test_xml_has_a_line_per_element():

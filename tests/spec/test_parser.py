@@ -234,6 +234,8 @@ def test_modes_by_name_and_by_group():
     assert modes_named(()) == DX_MODES
     assert [mode.name for mode in modes_named(("warm", "cold"))] == ["cold", "warm"]
     assert [mode.name for mode in modes_named(("serial",))] == ["cold", "warm", "lean"]
+    assert [mode.name for mode in modes_named(("fresh",))] == ["cold", "parallel", "lean"]
+    assert [mode.name for mode in modes_named(("parallel",))] == ["parallel"]
     assert modes_named(("none",)) == ()
     with pytest.raises(ValueError, match="no mode 'fast'"):
         modes_named(("fast",))

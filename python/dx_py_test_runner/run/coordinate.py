@@ -7,6 +7,7 @@ import os
 import selectors
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -160,8 +161,8 @@ class Coordinator:
     def _lost(self, missing: list[int]) -> BaseException:
         if self.tower.page.stop:
             return self.session.Interrupted("stopped by the user between two tests")
-        names = ", ".join(self.session.items[i].nodeid for i in missing[:5])
-        return self.session.Interrupted(f"{len(missing)} test(s) were not run: {names}{', …' if missing[5:] else ''}")
+        sys.stderr.write("".join(f"NOT RUN {self.session.items[i].nodeid}\n" for i in missing))
+        return self.session.Interrupted(f"{len(missing)} test(s) were not run: their processes ended before they began")
 
     def _receive(self, process: Process) -> None:
         messages, closed = process.inbox.read()
@@ -185,7 +186,7 @@ class Coordinator:
     def _replace(self, process: Process, index: int | None, status: int) -> None:
         """The item that was running is reported; the rest of its group goes to a fresh fork."""
         if index is None:
-            self._fork(process.number, None)
+            # It never began: were it replaced at once, one that cannot begin would be replaced without end.
             return
         if not self._order.is_finished(index):
             item = self.session.items[index]

@@ -7,6 +7,7 @@ The plugin itself is kept out (it would own ``-n``), but conftests may implement
 from __future__ import annotations
 
 import importlib.util
+import os
 from typing import Any
 
 from dx_py_test_runner.run import xdist_fixtures
@@ -14,7 +15,11 @@ from dx_py_test_runner.run import xdist_fixtures
 
 def make_known(config: Any) -> None:
     """Declare the hooks and fixtures, if pytest-xdist is installed."""
-    if importlib.util.find_spec("xdist") is None:
+    asked_for = any(name.startswith("xdist") for name in config.option.plugins or ())
+    autoloaded = not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") and not getattr(
+        config.option, "disable_plugin_autoload", False
+    )
+    if not (asked_for or autoloaded) or importlib.util.find_spec("xdist") is None:
         return
     try:
         from xdist import newhooks
