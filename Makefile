@@ -16,12 +16,27 @@ WHERE := import sys; sys.version_info >= (3, 11) or sys.exit(1); print(sys.execu
 
 CRATE_FILES := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -path '*/src/*' -o -name Cargo.toml -o -name build.rs)
 
-.PHONY: help venv example test conformance soak bench clean
+# What runs at every change. The rest of the behaviour cases' modes and of the process tests: make test-all.
+EVERY_TIME := --modes=cold,warm,parallel tests/spec tests/processes/test_strays.py tests/processes/test_deaths.py \
+	tests/processes/test_interrupts.py
+
+# Two processes for two cores; the first one's output is shown when it has ended.
+define in_two_parts
+	@mkdir -p build; \
+	$(VENV_PYTHON) -m pytest --shard=1/2 $(1) >build/part-1.txt 2>&1 & first=$$!; \
+	$(VENV_PYTHON) -m pytest --shard=2/2 $(1); second=$$?; \
+	wait $$first; first=$$?; cat build/part-1.txt; \
+	exit $$((first | second))
+endef
+
+.PHONY: help venv example test test-all deaths conformance soak bench clean
 
 help:
 	@echo "make venv         make .venv and install the project into it, editable"
 	@echo "make example      run the example's tests with dx-py"
 	@echo "make test         everything that has to pass before a commit"
+	@echo "make test-all     all Python tests, in all modes (long)"
+	@echo "make deaths       the whole matrix of causes, places and modes of death"
 	@echo "make conformance  real projects under dx-py and under pytest (downloads them)"
 	@echo "make soak         many runs with edits, kills and interrupts in between"
 	@echo "make bench        how long warm and cold runs take"
@@ -57,7 +72,15 @@ test: venv
 	else \
 		set -x; cargo test --locked --workspace; \
 	fi
-	$(VENV_PYTHON) -m pytest tests spec
+	$(VENV_PYTHON) -m pytest tests/unit tests/conformance
+	$(call in_two_parts,$(EVERY_TIME))
+
+test-all: venv
+	$(call in_two_parts,tests)
+
+# Every cause of death at every place in every way of running.
+deaths: venv
+	DX_PY_ALL_DEATHS=1 $(VENV_PYTHON) -m pytest tests/processes/test_deaths.py tests/processes/test_strays.py
 
 # Each takes options of its own: make soak ARGS='--help'
 conformance: venv

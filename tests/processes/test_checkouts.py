@@ -197,6 +197,22 @@ def test_six_runs_at_once(place: DxPy) -> None:
     place.leave_nothing()
 
 
+def test_runs_at_once_after_a_change(place: DxPy) -> None:
+    """What the daemon has loaded is untrue for the first of them, and all of the others have been sent there, too."""
+    place.write("test_one.py", "def test_one(): pass\n")
+    place.write("test_two.py", "def test_two(): pass\n")
+    for turn in range(8):
+        if turn % 2:
+            place.write("test_three.py", f"def test_three(): assert {turn}\n")
+        else:
+            (place.project / "test_three.py").unlink(missing_ok=True)
+        for run in [place.start("test", "-n", workers) for workers in ("1", "2", "1", "2")]:
+            ended = run.wait()
+            assert (ended.code, ended.counts) == (0, {"passed": 2 + turn % 2}), f"turn {turn}: {ended}"
+            assert not ended.err, str(ended)
+    place.leave_nothing()
+
+
 # ---- a project that cannot be written
 
 

@@ -87,7 +87,7 @@ def normalise_file(text: str, folders: dict[str, str]) -> list[str]:
 
 
 def normalise_line(line: str) -> str:
-    line = line.rstrip()
+    line = re.sub(r"\boldfd=\d+", "oldfd=<FD>", line.rstrip())
     for pattern, replacement in RULES:
         line = pattern.sub(replacement, line)
     return line

@@ -54,9 +54,7 @@ def why_one_process(config: Any, items: list[Any], hazard: str | None, *, automa
             return "fixtures are shown as they are set up"
     if automatic and option.capture in ("no", "tee-sys"):
         return "output is not captured"
-    if automatic:
-        return _shared_state(config) or _suite_wide_xml(config, items)
-    return ""
+    return (_shared_state(config) if automatic else "") or _suite_wide_xml(config, items)
 
 
 def _suite_wide_xml(config: Any, items: list[Any]) -> str:

@@ -16,8 +16,9 @@ class Gate:
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
         self._path = path
+        # A run that has just ended may still be on its way through.
+        wait_until(self._try_to_close, f"{path} can be closed, held by {self._lines(' ')}")
 
     def wait_for_arrival(self, started: Started) -> bool:
         """Return when a process waits at the gate, or the run has ended without one; says which."""
@@ -30,11 +31,21 @@ class Gate:
             os.close(self._fd)
         self._fd = -1
 
+    def _try_to_close(self) -> bool:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
     def _somebody_waits(self) -> bool:
-        inode = str(os.fstat(self._fd).st_ino)
-        # A line of one that waits: "7: -> FLOCK ADVISORY READ PID MAJOR:MINOR:INODE START END".
-        waiting = [line.split() for line in Path("/proc/locks").read_text().splitlines() if " -> " in line]
-        return any(words[6].rpartition(":")[2] == inode for words in waiting)
+        return bool(self._lines(" -> "))
+
+    def _lines(self, mark: str) -> list[str]:
+        """What the kernel says of locks on this file. "7: -> FLOCK ADVISORY READ PID MAJOR:MINOR:INODE START END" is one
+        that is waited for."""
+        inode = f":{os.fstat(self._fd).st_ino} "
+        return [line for line in Path("/proc/locks").read_text().splitlines() if mark in line and inode in line]
 
 
 @contextmanager

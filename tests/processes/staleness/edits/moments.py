@@ -88,10 +88,12 @@ def edit_at(scene: Scene, gate: str, change: Callable[[], object]) -> str:
     with closed(scene.tree.path(f"gates/{gate}")) as stopped:
         started = scene.start(scene)
         arrived = stopped.wait_for_arrival(started)
-        change()
-        stopped.open()
-        started.wait()
-    scene.args = args
+        try:
+            change()
+        finally:
+            stopped.open()
+            started.wait()
+            scene.args = args
     return f"at the gate {gate!r}" if arrived else f"the gate {gate!r} was not reached"
 
 
