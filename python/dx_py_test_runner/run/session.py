@@ -40,7 +40,11 @@ def run_job(job: Job) -> NoReturn:
 
         traceback.print_exc()
         code = _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
-    leave(tower, code)
+    while True:
+        try:
+            leave(tower, code)
+        except KeyboardInterrupt:
+            continue  # the session is over and its verdict stands
 
 
 def _not_green(tower: Tower) -> int:
@@ -81,6 +85,7 @@ def _exit_code(request: SystemExit) -> int:
 
 def leave(tower: Tower, code: int) -> NoReturn:
     """End as an interpreter ends (threads, ``atexit``, streams), but within a bounded time, and say the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     tower.page.phase = FINISH
     tower.page.doing = "finish:the interpreter's exit handlers"
     if tower.lasting:

@@ -76,6 +76,11 @@ class _Reader:
         self._at = end
         return piece
 
+    def end(self) -> None:
+        """Refuse what is left: it was written by a side with another idea of a request."""
+        if self._at != len(self._data):
+            raise ProtocolError(f"{len(self._data) - self._at} bytes behind the end of a request")
+
     def u16(self) -> int:
         return int.from_bytes(self.take(2), "little")
 
@@ -132,6 +137,7 @@ def decode_request(payload: bytes) -> Request:
     rlimits = reader.rlimits()
     ignored = reader.u64()
     socket_path = os.fsdecode(reader.text())
+    reader.end()
     return Request(
         argv=argv,
         env=env,
