@@ -33,6 +33,10 @@ ARGUMENTS = [
     ("--nf",),
     ("--sw",),
     ("--maxfail=2",),
+    ("-o", "python_functions=check_*"),
+    ("--import-mode=importlib", "tests/test_code.py"),
+    ("--ignore=tests/deep",),
+    ("--collect-only",),
     ("tests/no_such_file.py",),
 ]
 
@@ -65,7 +69,7 @@ def compare_all(trial: Trial, workers: str, when: str) -> None:
 
 
 def test_a_file_left_open_is_read_from_its_start(place: DxPy) -> None:
-    """A descriptor shared with the process that a run was forked from has one position with it, and with every other run."""
+    """A descriptor that a run has inherited has one position with that of every other run from the same level."""
     trial = Trial.create(place)
     trial.scene.write("app/open_file.py", 'KEPT = open(__file__.replace("open_file.py", "constants.py"))\n')
     trial.scene.write(

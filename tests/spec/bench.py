@@ -125,10 +125,16 @@ class CaseRun:
             elif isinstance(step, WriteFile) and started:
                 self.project.edit(step.path, step.text)
             elif isinstance(step, RemoveFile):
-                self.project.remove(step.path)
+                self.remove(step.path)
             elif isinstance(step, ChangeFolder):
                 cwd = cwd / step.path
         return outcomes
+
+    def remove(self, name: str) -> None:
+        try:
+            self.project.remove(name)
+        except FileNotFoundError:
+            raise BenchError(f"$ rm {name}\nthere is no such file; the commands before did not write it") from None
 
     def command(self, command: Command, cwd: Path) -> Outcome:
         self.record.unlink(missing_ok=True)

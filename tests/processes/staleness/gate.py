@@ -42,8 +42,8 @@ class Gate:
         return bool(self._lines(" -> "))
 
     def _lines(self, mark: str) -> list[str]:
-        """What the kernel says of locks on this file. "7: -> FLOCK ADVISORY READ PID MAJOR:MINOR:INODE START END" is one
-        that is waited for."""
+        """The kernel's lines about locks on this file. One that is waited for looks like this:
+        "7: -> FLOCK ADVISORY READ PID MAJOR:MINOR:INODE START END"."""
         inode = f":{os.fstat(self._fd).st_ino} "
         return [line for line in Path("/proc/locks").read_text().splitlines() if mark in line and inode in line]
 

@@ -183,5 +183,7 @@ class Mix:
             "dx-py --no-daemon in the same place": fresh,
             "pytest on a copy with its bytecode": in_place,
         }
-        said = {name: "the same" if not differences(outcome, warm) else "otherwise" for name, outcome in verdicts.items()}
-        return [f"{name} says {verdict} as dx-py did" for name, verdict in said.items()]
+        return [
+            f"{name}: {'something else' if differences(outcome, warm) else 'the same as dx-py said'}"
+            for name, outcome in verdicts.items()
+        ]

@@ -158,4 +158,3 @@ def without_workers(args: tuple[str, ...]) -> list[str]:
         else:
             kept.append(word)
     return kept
-

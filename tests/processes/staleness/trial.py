@@ -45,7 +45,9 @@ class Trial:
         warm, cold = self.run_both(in_place=in_place)
         found = differences(warm, cold)
         if found:
-            raise StaleVerdict("\n".join([f"{what}: dx-py and a cold pytest disagree", *found, *self._shown(warm, cold)]))
+            raise StaleVerdict(
+                "\n".join([f"{what}: dx-py and a cold pytest disagree", *found, *self._shown(warm, cold)])
+            )
         return cold
 
     def run_both(self, *, in_place: bool = False) -> tuple[Outcome, Outcome]:

@@ -6,7 +6,7 @@ import os
 import random
 
 from staleness.edits import edit
-from staleness.edits.code import change_number, other
+from staleness.edits.code import other
 from staleness.scene import Scene
 
 WORDS = ("alpha", "beta", "gamma", "delta", "eta", "n0t")
@@ -189,6 +189,11 @@ def modification_time_read_at_import(scene: Scene, rng: random.Random) -> None:
     os.utime(scene.path("data/table.txt"), (later, later))
 
 
+@edit(prepare=lambda scene: _test_of_value(scene, "os.stat(ROOT / 'data').st_mtime_ns"), same_verdict=True)
+def time_of_folder_read_at_import(scene: Scene, rng: random.Random) -> None:
+    scene.write("data/unread.txt", "nobody reads this\n")
+
+
 @edit(prepare=lambda scene: _test_of_value(scene, "os.access(ROOT / 'data' / 'table.txt', os.X_OK)"), same_verdict=True)
 def permission_read_at_import(scene: Scene, rng: random.Random) -> None:
     path = scene.path("data/table.txt")
@@ -238,6 +243,3 @@ def _read_own_settings(scene: Scene) -> None:
 @edit(prepare=_read_own_settings, same_verdict=True)
 def file_outside_the_project_changed(scene: Scene, rng: random.Random) -> None:
     scene.tree.write("home/settings.txt", "at home, changed\n")
-
-
-__all__ = ["change_number", "set_variable"]

@@ -72,7 +72,8 @@ def hidden_ini_file_that_wins_appears(scene: Scene, rng: random.Random) -> None:
 @edit(same_verdict=not hasattr(pytest, "version_tuple") or pytest.version_tuple < (9,))
 def toml_file_that_wins_appears(scene: Scene, rng: random.Random) -> None:
     scene.write(
-        "pytest.toml", '[pytest]\npythonpath = ["src", "linked"]\ntestpaths = ["tests"]\npython_functions = ["check_*"]\n'
+        "pytest.toml",
+        '[pytest]\npythonpath = ["src", "linked"]\ntestpaths = ["tests"]\npython_functions = ["check_*"]\n',
     )
 
 
@@ -89,7 +90,9 @@ def ini_file_replaced_by_another_kind(scene: Scene, rng: random.Random) -> None:
 
 @edit()
 def addopts_variable(scene: Scene, rng: random.Random) -> str:
-    choices = [value for value in (None, "-k deep", "--maxfail=1 -k direct") if value != scene.env.get("PYTEST_ADDOPTS")]
+    choices = [
+        value for value in (None, "-k deep", "--maxfail=1 -k direct") if value != scene.env.get("PYTEST_ADDOPTS")
+    ]
     return set_variable(scene, "PYTEST_ADDOPTS", rng.choice(choices))
 
 
