@@ -16,16 +16,17 @@ WHERE := import sys; sys.version_info >= (3, 11) or sys.exit(1); print(sys.execu
 
 CRATE_FILES := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -path '*/src/*' -o -name Cargo.toml -o -name build.rs)
 
-# What runs at every change. The rest of the behaviour cases' modes and of the process tests: make test-all.
-EVERY_TIME := --modes=cold,warm,parallel tests/spec tests/processes/test_strays.py tests/processes/test_deaths.py \
-	tests/processes/test_interrupts.py
+# What runs at every change: half of the behaviour cases (of every file) in three modes, and how processes die.
+# Everything: make test-all.
+CASES := --shard=2/2 --modes=cold,warm,parallel tests/spec -k 'not environment/'
+DEATHS := tests/processes/test_strays.py tests/processes/test_deaths.py tests/processes/test_interrupts.py
 
 # Two processes for two cores; the first one's output is shown when it has ended.
-define in_two_parts
+define side_by_side
 	@mkdir -p build; \
-	$(VENV_PYTHON) -m pytest --shard=1/2 $(1) >build/part-1.txt 2>&1 & first=$$!; \
-	$(VENV_PYTHON) -m pytest --shard=2/2 $(1); second=$$?; \
-	wait $$first; first=$$?; cat build/part-1.txt; \
+	$(VENV_PYTHON) -m pytest $(1) >build/first.txt 2>&1 & first=$$!; \
+	$(VENV_PYTHON) -m pytest $(2); second=$$?; \
+	wait $$first; first=$$?; cat build/first.txt; \
 	exit $$((first | second))
 endef
 
@@ -72,11 +73,11 @@ test: venv
 	else \
 		set -x; cargo test --locked --workspace; \
 	fi
-	$(VENV_PYTHON) -m pytest tests/unit tests/conformance
-	$(call in_two_parts,$(EVERY_TIME))
+	$(VENV_PYTHON) -m pytest tests/unit
+	$(call side_by_side,$(CASES),$(DEATHS))
 
 test-all: venv
-	$(call in_two_parts,tests)
+	$(call side_by_side,--shard=1/2 tests,--shard=2/2 tests)
 
 # Every cause of death at every place in every way of running.
 deaths: venv
