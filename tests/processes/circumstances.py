@@ -142,7 +142,13 @@ def _leftovers(config):
         "os.environ": [type(os.environ).__name__, type(os.environ._data).__name__],
         "os functions": {name: type(getattr(os, name)).__name__ for name in ("stat", "lstat", "access", "open", "fork")},
         "os.supports": [os.stat in os.supports_fd, os.stat in os.supports_dir_fd, os.stat in os.supports_follow_symlinks],
-        "options": type(config.option).__qualname__,
+        "types": {
+            "options": type(config.option).__qualname__,
+            "sys.argv": type(sys.argv).__qualname__,
+            "arguments": type(config.invocation_params.args).__qualname__,
+            "sys.path": type(sys.path).__qualname__,
+            "sys.modules": type(sys.modules).__qualname__,
+        },
         "invocation": [str(config.invocation_params.dir), list(config.invocation_params.args)],
         "rootdir": str(config.rootpath),
     }

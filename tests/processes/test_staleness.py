@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -41,9 +43,45 @@ ARGUMENTS = [
 ]
 
 
-@pytest.mark.parametrize("edit", EDITS.values(), ids=str)
-def test_edit(place: DxPy, edit: Edit) -> None:
-    try_edit(edit, place)
+class Shared:
+    """One project with one daemon for edits that need no preparation: each is undone, and checked to be."""
+
+    def __init__(self) -> None:
+        self._trial: Trial | None = None
+
+    @contextmanager
+    def use(self) -> Iterator[Trial]:
+        """The trial; whoever fails leaves it in a state that is no use to others."""
+        if self._trial is None:
+            self._trial = Trial.create(DxPy.create())
+        try:
+            yield self._trial
+        except BaseException:
+            self.drop()
+            raise
+
+    def drop(self) -> None:
+        if self._trial is not None:
+            self._trial.warm.place.remove()
+        self._trial = None
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Shared]:
+    shared = Shared()
+    yield shared
+    shared.drop()
+
+
+@pytest.mark.parametrize("edit", [edit for edit in EDITS.values() if edit.prepare is None], ids=str)
+def test_edit(shared: Shared, edit: Edit) -> None:
+    with shared.use() as trial:
+        try_edit(edit, trial)
+
+
+@pytest.mark.parametrize("edit", [edit for edit in EDITS.values() if edit.prepare is not None], ids=str)
+def test_prepared_edit(place: DxPy, edit: Edit) -> None:
+    try_edit(edit, Trial.create(place))
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

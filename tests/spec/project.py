@@ -36,7 +36,7 @@ class Project:
             if "__pycache__" in name or name in self.initial:
                 continue
             if path.is_dir() and not path.is_symlink():
-                remove_if_empty(path)
+                remove_if_no_source(path)
             else:
                 path.unlink()
         for name, text in self.initial.items():
@@ -83,9 +83,12 @@ def empty(folder: Path) -> None:
             path.unlink()
 
 
-def remove_if_empty(folder: Path) -> None:
+def remove_if_no_source(folder: Path) -> None:
+    """Remove a folder of a later state: one with nothing but bytecode in it would be collected all the same."""
+    if {path.name for path in folder.iterdir()} == {"__pycache__"}:
+        shutil.rmtree(folder / "__pycache__")
     try:
         folder.rmdir()
     except OSError:
-        # It still holds bytecode or a file of the project.
+        # It still holds a file of the project.
         pass

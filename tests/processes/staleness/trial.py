@@ -30,6 +30,7 @@ class Trial:
     scene: Scene
     warm: Warm
     cold: Cold
+    was_warm: bool = False
 
     @classmethod
     def create(cls, place: DxPy) -> Trial:
@@ -71,11 +72,12 @@ class Trial:
     def warm_up(self) -> Outcome:
         """Run until a collected level serves the runs, and check that it does. The first run leaves bytecode behind, so
         that levels are loaded from that, as they are most of the time."""
-        self.warm.run(self.scene, "--no-daemon")
-        outcome = self.compare_twice("before any edit")
+        if not self.was_warm:
+            self.warm.run(self.scene, "--no-daemon")
+            self.compare_twice("before any edit")
+        self.was_warm = True
         with self.served_by_collected_level():
-            self.compare("unchanged")
-        return outcome
+            return self.compare("unchanged")
 
     @contextmanager
     def served_by_collected_level(self) -> Iterator[set[Level]]:
@@ -90,9 +92,8 @@ class Trial:
             raise NotWarm(f"levels before {before}, after {after}\n--- logged since\n{more}--- logged before\n{log}")
 
 
-def try_edit(edit: Edit, place: DxPy) -> None:
+def try_edit(edit: Edit, trial: Trial) -> None:
     """Check that runs after an edit, and after undoing it, say what a cold pytest says."""
-    trial = Trial.create(place)
     scene = trial.scene
     choice = zlib.crc32(edit.name.encode())
     scene.args = ("-n", str(1 + choice % 2))

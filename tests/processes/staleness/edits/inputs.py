@@ -158,8 +158,11 @@ def _read_where_a_link_leads(scene: Scene) -> None:
 
 def _test_of_value(scene: Scene, expression: str) -> None:
     """A test that reports what *expression* gave when its module was imported, and what it gives now."""
-    scene.write("app/asked.py", f"import os\nimport sys\nfrom pathlib import Path\n\n"
-                f"ROOT = Path(__file__).parent.parent\n\n\ndef ask():\n    return {expression}\n\n\nVALUE = ask()\n")  # fmt: skip
+    scene.write(
+        "app/asked.py",
+        "import os\nimport sys\nfrom pathlib import Path\n\nROOT = Path(__file__).parent.parent\n\n\n"
+        f"def ask():\n    return {expression}\n\n\nVALUE = ask()\n",
+    )
     scene.write(
         "tests/test_asked.py",
         "from app import asked\n\n\ndef test_asked(record_property):\n"
