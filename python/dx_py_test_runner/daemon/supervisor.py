@@ -354,14 +354,13 @@ class Supervisor:
         self._selector.register(level.channel, selectors.EVENT_READ, lambda: self._on_level(level))
 
     def _drop(self, level: Level) -> None:
+        """Ask it nothing more. It answers what it has been asked before, then ends, which closes its channel."""
         if level in self.levels:
             self.levels.remove(level)
-            self._selector.unregister(level.channel)
             try:
                 level.channel.send({"op": "quit"})
             except ChannelClosed:
                 pass
-            level.channel.close()
 
     # ---- what the tower says
 
@@ -369,12 +368,19 @@ class Supervisor:
         try:
             message, fds = level.channel.receive()
         except ChannelClosed:
-            self._drop(level)
-            for run in list(self.runs.values()):
-                if run.asked and run.asked[-1] is level and run.channel is None and not run.done:
-                    self._start(run)
+            self._on_level_gone(level)
             return
         self._on_message(level, message, fds)
+
+    def _on_level_gone(self, level: Level) -> None:
+        """What it was asked and has not answered goes to others."""
+        if level in self.levels:
+            self.levels.remove(level)
+        self._selector.unregister(level.channel)
+        level.channel.close()
+        for run in list(self.runs.values()):
+            if run.asked and run.asked[-1] is level and not run.pid and not run.done:
+                self._start(run)
 
     def _on_message(self, level: Level | None, message: dict[str, Any], fds: list[int]) -> None:
         run = self.runs.get(message.get("run", 0))

@@ -61,8 +61,12 @@ _EFFECTS = frozenset(
 _STARTS = frozenset({"_thread.start_new_thread", "socket.__new__"})
 """Not effects by themselves (the thread may have ended, the socket may be closed): kept to name who is to blame."""
 
-_HARMLESS_CALLERS = ("platform", "ctypes.util", "uuid", "_sysconfigdata")
-"""Standard modules that ask the system about itself through a subprocess."""
+_HARMLESS_CALLERS = (
+    *("platform", "ctypes.util", "uuid", "_sysconfigdata"),
+    *("pytest_benchmark.utils", "pytest_benchmark.storage.file"),
+)
+"""Modules that ask the system about itself through a subprocess: standard ones, and pytest-benchmark, which asks git for
+the project's name and makes its folder in every run, whether there are benchmarks or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,8 @@ class Recorder:
         self._hidden_count = False
         self._plain_environment: Any = None
         self._watched_options: list[tuple[Any, type]] = []
+        self._plain_arguments: tuple[list[str], Any, Any] | None = None
+        self._other_argv: list[str] | None = None
         if enabled:
             self._seen.files.update(startup.files())
             sys.addaudithook(self._audit)
@@ -123,6 +129,7 @@ class Recorder:
         for watched, plain in self._watched_options:
             watched.__class__ = plain
         self._watched_options = []
+        self._unwatch_arguments()
         for name, original in self._originals.items():
             if getattr(os, name) is not original:
                 setattr(os, name, original)
@@ -246,10 +253,25 @@ class Recorder:
             if self._on and not self.quiet and _reader_is_foreign(through_stdlib=True):
                 self._options.add(COMMAND_LINE)
 
+        self._plain_arguments = (sys.argv, config, config.invocation_params)
         sys.argv = _watched(list, sys.argv, note)
         given = config.invocation_params
         config.invocation_params = type(given)(args=(), plugins=given.plugins, dir=given.dir)
         object.__setattr__(config.invocation_params, "args", _watched(tuple, given.args, note))
+
+    def _unwatch_arguments(self) -> None:
+        if self._plain_arguments is None:
+            return
+        argv, config, params = self._plain_arguments
+        self._plain_arguments = None
+        self._other_argv, argv[:] = sys.argv, sys.argv
+        sys.argv = argv
+        config.invocation_params = params
+
+    def align_arguments(self) -> None:
+        """Somebody may have kept the list that ``sys.argv`` was while it was watched."""
+        if self._other_argv is not None:
+            self._other_argv[:] = sys.argv
 
     def foreign_options(self) -> frozenset[str]:
         """Options read so far by code that is not pytest's."""

@@ -144,6 +144,7 @@ class RunPlugin:
         job = self.tower.job
         self.recorder.stop()
         adopt.reenter(job, session.config, self.delta)
+        self.recorder.align_arguments()
         self.delta.before = job.env
         self.random_state.restore()
         adopt.reopen_files(self.offsets)

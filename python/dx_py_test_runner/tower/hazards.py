@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from typing import Any
+
+
+_THREADS_END = 0.1
+"""Seconds that the kernel may need to end a thread that Python has done with."""
 
 
 def find(recorder: Any, known: set[int]) -> str | None:
@@ -25,20 +30,40 @@ def find(recorder: Any, known: set[int]) -> str | None:
 
 def find_live(known: set[int]) -> str | None:
     """Threads, child processes and descriptors that a fork would duplicate or lose."""
-    threads = len(os.listdir("/proc/self/task"))
-    if threads > 1:
-        return f"{threads - 1} thread(s) started while loading: {_thread_names()}"
+    if threads := _threads():
+        return f"{threads} thread(s) started while loading: {_thread_names()}"
     if _has_children():
         return "a child process started while loading"
     return _open_handle(known | _OWN)
+
+
+def _threads() -> int:
+    """How many threads live besides this one. One that Python has joined already may still be about to end."""
+    import threading
+
+    deadline = time.monotonic() + _THREADS_END
+    while (living := len(os.listdir("/proc/self/task")) - 1) > threading.active_count() - 1:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.001)
+    return living
 
 
 def _thread_names() -> str:
     import threading
 
     me = threading.main_thread()
-    names = [thread.name for thread in threading.enumerate() if thread is not me]
+    names = [thread.name + _code_of(thread) for thread in threading.enumerate() if thread is not me]
     return ", ".join(names) or "not made by Python"
+
+
+def _code_of(thread: Any) -> str:
+    """Where the function is that a thread runs, or '': before Python 3.12 nothing tells who started a thread."""
+    function = getattr(thread, "_target", None) or type(thread).run
+    code = getattr(function, "__code__", None)
+    if code is None or code.co_filename.startswith(os.path.dirname(os.__file__) + os.sep):
+        return ""
+    return f" ({code.co_name}, {os.path.relpath(code.co_filename)}:{code.co_firstlineno})"
 
 
 def _has_children() -> bool:

@@ -39,6 +39,8 @@ def environment(scene: Scene, tree: Path, record: Path) -> dict[str, str | None]
     env: dict[str, str | None] = {**scene.variables(tree), "STALENESS_RECORD": str(record)}
     env.setdefault("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
     env["PYTHONPATH"] = f"{env['PYTHONPATH']}:{PLUGIN_FOLDER}"
+    # Plugins are loaded, as some of them belong to the project; this one, if installed, gives each side an order of its own.
+    env["PYTEST_ADDOPTS"] = f"-p no:randomly {env.get('PYTEST_ADDOPTS') or ''}".strip()
     if scene.python is not None:
         env["DX_PY_PYTHON"] = str(tree / scene.python)
     return env
