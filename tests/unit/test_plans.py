@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dx_py_test_runner.daemon import explain
-from dx_py_test_runner.daemon.plan import Candidate, order_levels
+from dx_py_test_runner.daemon.plan import Candidate, order_levels, surplus
 from dx_py_test_runner.run.plan import Group, groups_of, worker_count
 from dx_py_test_runner.wire import journal, status
 from dx_py_test_runner.wire.deaths import how
@@ -36,6 +36,23 @@ def test_no_more_workers_than_groups():
 
 def candidate(name, cwd="/p", argv=("test",), used=0.0):
     return Candidate(name, name, cwd, argv, used)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["base", "configured", "collected"]), st.integers(0, 9), st.integers(0, 9))),
+    st.integers(0, 40),
+)
+def test_what_is_given_up_is_the_oldest_and_no_more_than_needed(levels, ceiling):
+    sizes = [(candidate(name, used=used, argv=(str(i),)), size) for i, (name, used, size) in enumerate(levels)]
+    gone = surplus(sizes, ceiling)
+    kept = [(c, size) for c, size in sizes if c not in gone]
+    others = [c for c, _size in kept if c.name != "base"]
+    assert all(c.name != "base" for c in gone)
+    assert sum(size for _c, size in kept) <= ceiling or not others
+    assert all(g.used <= c.used for g in gone for c in others)
+    if gone:
+        size_of = {c.argv: size for c, size in sizes}
+        assert sum(size for _c, size in kept) + size_of[gone[-1].argv] > ceiling
 
 
 def test_the_most_advanced_level_of_the_same_folder_is_asked_first():

@@ -15,6 +15,23 @@ IDLE_SECONDS = float(os.environ.get("DX_PY_DAEMON_IDLE", "900"))
 """Seconds without a request after which a daemon ends."""
 
 
+def memory_ceiling() -> int:
+    """Bytes that a daemon's waiting processes may hold together: ``DX_PY_DAEMON_MEMORY`` (MiB), else a quarter of the machine's."""
+    given = os.environ.get("DX_PY_DAEMON_MEMORY", "")
+    if given.isdecimal():
+        return int(given) << 20
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+
+
+def memory_of(pid: int) -> int:
+    """Bytes of a process's memory, pages shared with others counted in proportion (0 when it cannot be read)."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup") as file:
+            return next(int(line.split()[1]) << 10 for line in file if line.startswith("Pss:"))
+    except (OSError, StopIteration):
+        return 0
+
+
 class NotListening(Exception):
     """No daemon can live at this socket path; the message says why."""
 

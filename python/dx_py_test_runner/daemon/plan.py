@@ -35,3 +35,19 @@ def order_levels(
     """
     useful = [c for c in candidates if c.name == "base" or (c.cwd == cwd and not fresh)]
     return sorted(useful, key=lambda c: (_RANK[c.name], c.argv != argv, -c.used))
+
+
+def surplus(sizes: list[tuple[Candidate, int]], ceiling: int) -> list[Candidate]:
+    """The levels to give up, least recently used first, until the rest needs at most *ceiling* bytes.
+
+    A base stays: the next run would need one at once. Of equally old levels the one that was loaded further goes first.
+    """
+    total = sum(size for _candidate, size in sizes)
+    given_up = []
+    for candidate, size in sorted(sizes, key=lambda pair: (pair[0].used, _RANK[pair[0].name])):
+        if total <= ceiling:
+            break
+        if candidate.name != "base":
+            given_up.append(candidate)
+            total -= size
+    return given_up

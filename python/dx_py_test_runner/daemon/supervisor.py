@@ -86,6 +86,7 @@ class Supervisor:
         self._build = b""
         self._code: tuple[tuple[str, int, int], ...] = ()
         self._leaving = False
+        self._grown = False
         self._last_use = time.monotonic()
         self._base_children: set[int] = set()
         self._notes: collections.deque[str] = collections.deque(maxlen=200)
@@ -271,11 +272,7 @@ class Supervisor:
 
     def _start(self, run: Run) -> None:
         """Ask the best level that has not been asked yet; make a new base when there is none left."""
-        candidates = [
-            Candidate(level, level.name, level.cwd, level.argv, level.used)
-            for level in self.levels
-            if level not in run.asked
-        ]
+        candidates = [self._candidate(level) for level in self.levels if level not in run.asked]
         wanted = order_levels(candidates, run.request.cwd, tuple(run.request.argv), fresh="crashed_files" in run.carry)
         for candidate in wanted:
             if self._ask(run, candidate.level):
@@ -283,6 +280,10 @@ class Supervisor:
         bases = sum(level.name == "base" for level in run.asked)
         if bases > _MOST_BASES or not self._ask(run, self._new_base(run)):
             self._give_up(run, "the process that should have loaded the project could not be started")
+
+    @staticmethod
+    def _candidate(level: Level) -> Candidate:
+        return Candidate(level, level.name, level.cwd, level.argv, level.used)
 
     def _ask(self, run: Run, level: Level) -> bool:
         run.asked.append(level)
@@ -446,8 +447,19 @@ class Supervisor:
             message["facts"],
         )
         self._add_level(level)
+        self._grown = True
         self._adopt(run, message["child"], Channel.from_fd(fds[0]))
         self._evict()
+
+    def _shed(self) -> None:
+        """Hold no more memory than is ours between runs."""
+        from dx_py_test_runner.daemon.plan import surplus
+
+        ceiling = lifecycle.memory_ceiling()
+        sizes = [(self._candidate(level), lifecycle.memory_of(level.pid)) for level in self.levels]
+        for candidate in surplus(sizes, ceiling):
+            self._log(f"{candidate.name} level given up: more than {ceiling >> 20} MiB of memory in all")
+            self._drop(candidate.level)
 
     def _evict(self) -> None:
         from dx_py_test_runner.daemon.plan import KEEP
@@ -538,3 +550,6 @@ class Supervisor:
             run.channel.close()
         for fd in [*run.fds, *run.state_fds]:
             os.close(fd)
+        if self._grown and not self.runs:
+            self._grown = False
+            self._shed()

@@ -6,6 +6,8 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from dx_py_test_runner.daemon import lifecycle
+
 if TYPE_CHECKING:
     from dx_py_test_runner.daemon.supervisor import Supervisor
 
@@ -28,18 +30,8 @@ def status(supervisor: Supervisor) -> str:
     lines = [f"daemon {os.getpid()}, {len(supervisor.levels)} level(s), {len(supervisor.runs)} run(s) in progress"]
     now = time.monotonic()
     for level in sorted(supervisor.levels, key=lambda level: -level.used):
-        words = f"  {level.name:<10} pid {level.pid}, {resident_mib(level.pid)} MiB, used {now - level.used:.0f} s ago"
+        words = f"  {level.name:<10} pid {level.pid}, {lifecycle.memory_of(level.pid) >> 20} MiB, used {now - level.used:.0f} s ago"
         if level.cwd:
             words += f", {level.cwd}: {' '.join(level.argv[1:]) or '(no arguments)'}"
         lines.append(words)
     return "\n".join(lines) + "\n"
-
-
-def resident_mib(pid: int) -> int:
-    """Memory of a process that is not shared with another (0 when it cannot be read)."""
-    try:
-        with open(f"/proc/{pid}/smaps_rollup") as file:
-            private = [int(line.split()[1]) for line in file if line.startswith("Private_")]
-    except OSError:
-        return 0
-    return sum(private) // 1024

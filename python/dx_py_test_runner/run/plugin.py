@@ -12,7 +12,7 @@ from dx_py_test_runner.inputs.record import Recorder
 from dx_py_test_runner.run import doctor, fit, options, refresh, settings, xdist_names
 from dx_py_test_runner.run.inline import silence
 from dx_py_test_runner.run.printed import Printed
-from dx_py_test_runner.tower import adopt, hazards
+from dx_py_test_runner.tower import adopt, frozen, hazards
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.tower import Tower
 from dx_py_test_runner.wire.status import FINISH, LOAD, TESTS
@@ -40,6 +40,7 @@ class RunPlugin:
     def pytest_addoption(self, parser: Any, pluginmanager: Any) -> None:
         for name in options.BLOCKED_PLUGINS:
             pluginmanager.set_blocked(name)
+        xdist_names.be_listed(pluginmanager)
         options.add_options(parser)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -223,6 +224,7 @@ class RunPlugin:
     def pytest_unconfigure(self) -> None:
         if self.tower.page.phase != LOAD:
             self.tower.page.doing = "finish:pytest_unconfigure"
+        frozen.stay_frozen()
 
 
 def _held(config: Any) -> set[int]:

@@ -13,6 +13,21 @@ from typing import Any
 from dx_py_test_runner.run import xdist_fixtures
 
 
+def be_listed(pluginmanager: Any) -> None:
+    """Let pytest find an installed pytest-xdist among its plugins, as ``required_plugins`` and the header want it."""
+    if os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") or importlib.util.find_spec("xdist") is None:
+        return
+    from importlib import metadata
+
+    from pluggy._manager import DistFacade
+
+    try:
+        distribution = metadata.distribution("pytest-xdist")
+    except metadata.PackageNotFoundError:
+        return
+    pluginmanager._plugin_distinfo.append((xdist_fixtures, DistFacade(distribution)))
+
+
 def make_known(config: Any) -> None:
     """Declare the hooks and fixtures, if pytest-xdist is installed."""
     asked_for = any(name.startswith("xdist") for name in config.option.plugins or ())

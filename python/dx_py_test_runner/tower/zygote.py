@@ -6,13 +6,13 @@ each child ended, and ends itself when its channel closes.
 
 from __future__ import annotations
 
-import gc
 import os
 import selectors
 from collections.abc import Callable
 from typing import NoReturn
 
 from dx_py_test_runner.inputs.compare import Stale, Unfit
+from dx_py_test_runner.tower import frozen
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.wire import forks
 from dx_py_test_runner.wire.channel import Channel, ChannelClosed
@@ -32,8 +32,7 @@ def wait_for_job(
     :param when_idle: called once, when a first child has ended.
     :returns: the job, in the child; its ``channel`` leads to the supervisor.
     """
-    gc.collect()
-    gc.freeze()
+    frozen.freeze()
     children: dict[int, int] = {}
     with selectors.DefaultSelector() as selector:
         selector.register(channel, selectors.EVENT_READ, channel)

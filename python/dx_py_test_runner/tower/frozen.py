@@ -1,0 +1,41 @@
+"""What a waiting process has loaded is *frozen*: the collector passes over it, so that forks go on sharing its pages.
+
+A test must not notice. Whoever asks the collector for objects, or for a full collection, gets everything thawed first.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+_ASKING = frozenset({"gc.get_objects", "gc.get_referrers"})
+
+_watching = False
+_thaw_for_all = True
+
+
+def freeze() -> None:
+    """In a process that is going to wait: collect what is garbage, freeze the rest, and watch for those who ask."""
+    global _watching
+    gc.collect()
+    gc.freeze()
+    if not _watching:
+        _watching = True
+        sys.addaudithook(_on_event)
+        gc.callbacks.append(_on_collection)
+
+
+def stay_frozen() -> None:
+    """From here on full collections are those of pytest's own end: nothing in them is for a test to see."""
+    global _thaw_for_all
+    _thaw_for_all = False
+
+
+def _on_event(event: str, _args: object) -> None:
+    if event in _ASKING:
+        gc.unfreeze()
+
+
+def _on_collection(phase: str, info: dict[str, int]) -> None:
+    if _thaw_for_all and phase == "start" and info["generation"] == 2:
+        gc.unfreeze()
