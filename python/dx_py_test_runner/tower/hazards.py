@@ -87,6 +87,9 @@ def _open_handle(known: set[int]) -> str | None:
             continue
         if stat.S_ISSOCK(mode):
             return f"a socket open since loading (descriptor {fd})"
+        if stat.S_ISFIFO(mode) or os.isatty(fd):
+            # Often a copy of the client's own: whoever reads from it would wait for its end as long as a level lives.
+            return f"a pipe or terminal open since loading (descriptor {fd})"
         if stat.S_ISREG(mode) and _writable(fd) and not target.endswith("(deleted)"):
             return f"{target} open for writing since loading"
         if "anon_inode:[event" in target:
