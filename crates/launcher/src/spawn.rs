@@ -7,9 +7,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::io::FdFlags;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use rustix::process::{Pid, Signal};
+use rustix::process::{pidfd_open, Pid, PidfdFlags, Signal};
 
 use crate::python::{BOOT, BOOT_VERB};
 
@@ -91,10 +92,13 @@ impl Supervisor {
     /// Waits for the end of one that serves a single run, so that nothing of it is left when the command has ended.
     /// Not for ever: it has nothing to say any more.
     pub fn settle(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(2);
-        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(1));
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        // Without a descriptor for it (an old kernel) nobody waits: it ends all the same.
+        if let Some(end) = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) {
+            let most = Timespec { tv_sec: 2, tv_nsec: 0 };
+            let _ = poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&most));
         }
+        let _ = self.child.try_wait();
     }
 
     /// Ends it, before it has started a run.

@@ -64,17 +64,14 @@ class Run:
     carry: dict[str, Any] = field(default_factory=dict)
 
 
-class BecomeBase(BaseException):
-    """Raised in a forked child to leave the supervisor's frames behind: it is the tower's base process now."""
-
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
-
-
 class Supervisor:
-    """Serves runs until nobody needs it any more."""
+    """Serves runs until nobody needs it any more.
 
-    def __init__(self) -> None:
+    :param first_base: process id and channel of a base that is loading already, in this process's own environment.
+    """
+
+    def __init__(self, first_base: tuple[int, Channel]) -> None:
+        self._first_base: tuple[int, Channel] | None = first_base
         self._selector = selectors.DefaultSelector()
         self.levels: list[Level] = []
         self.runs: dict[int, Run] = {}
@@ -158,13 +155,14 @@ class Supervisor:
     def _reap_own_children(self) -> None:
         while self._base_children:
             try:
-                pid, _status = os.waitpid(-1, os.WNOHANG)
+                pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 self._base_children.clear()
                 return
             if pid == 0:
                 return
             self._base_children.discard(pid)
+            self._on_exited(pid, status)
 
     def recent_notes(self) -> list[str]:
         """What runs had to say about themselves, without repetition, oldest first."""
@@ -310,45 +308,31 @@ class Supervisor:
         return True
 
     def _new_base(self, run: Run) -> Level:
-        ours, theirs = Channel.pair()
-        if not self.levels and not self._number > 1:
-            # The first base is a plain fork: this process was started in the client's own environment.
-            pid = os.fork()
-            if pid == 0:
-                self._be_base(ours, theirs)
-        else:
-            import subprocess
-
-            from dx_py_test_runner.daemon.boot import BOOT
-
-            # Popen would wait for the exec; its object is dropped, the pid is reaped with the others.
-            pid = subprocess.Popen(
-                [lifecycle.interpreter(), "-c", BOOT, "base", str(theirs.fileno())],
-                env=run.request.env,
-                cwd=run.request.cwd,
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-            ).pid
-        theirs.close()
+        pid, channel = self._first_base or self._start_base(run)
+        self._first_base = None
         self._base_children.add(pid)
-        level = Level("base", pid, ours)
+        level = Level("base", pid, channel)
         self._add_level(level)
         return level
 
-    def _be_base(self, ours: Channel, theirs: Channel) -> None:
-        """In the forked child: keep nothing of the supervisor's but the channel."""
-        ours.close()
-        for level in self.levels:
-            level.channel.close()
-        for run in self.runs.values():
-            run.control.close()
-            for fd in run.fds:
-                os.close(fd)
-        if self._listener is not None:
-            self._listener.close()
-            os.close(self._lock)
-        self._selector.close()
-        raise BecomeBase(theirs)
+    @staticmethod
+    def _start_base(run: Run) -> tuple[int, Channel]:
+        """In the environment that the run asks for."""
+        import subprocess
+
+        from dx_py_test_runner.daemon.boot import BOOT
+
+        ours, theirs = Channel.pair()
+        # Popen would wait for the exec; its object is dropped, the pid is reaped with the others.
+        pid = subprocess.Popen(
+            [lifecycle.interpreter(), "-c", BOOT, "base", str(theirs.fileno())],
+            env=run.request.env,
+            cwd=run.request.cwd,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+        ).pid
+        theirs.close()
+        return pid, ours
 
     def _add_level(self, level: Level) -> None:
         self.levels.append(level)
@@ -395,6 +379,9 @@ class Supervisor:
             if level is not None:
                 level.used = time.monotonic()
             self._adopt(run, message["pid"], Channel.from_fd(fds[0]))
+        elif operation == "became":
+            assert level is not None
+            self._become(level, run)
         elif operation in ("unfit", "stale"):
             self._log(f"run {run.number}: {message['level']} is {operation}: {message['why']}")
             if operation == "stale" and level is not None:
@@ -415,6 +402,19 @@ class Supervisor:
     def _adopt(self, run: Run, pid: int, channel: Channel) -> None:
         run.pid, run.channel, run.ended_at = pid, channel, None
         self._selector.register(channel, selectors.EVENT_READ, lambda: self._on_run(run, channel))
+
+    def _become(self, level: Level, run: Run) -> None:
+        """A base without a future serves its only run itself. It is our own child: nobody else tells how it ends."""
+        self.levels.remove(level)
+        self._selector.unregister(level.channel)
+        self._adopt(run, level.pid, level.channel)
+        handle = os.pidfd_open(level.pid)
+
+        def on_end() -> None:
+            self._selector.unregister(handle)
+            os.close(handle)
+
+        self._selector.register(handle, selectors.EVENT_READ, on_end)
 
     def _on_run(self, run: Run, channel: Channel) -> None:
         try:
@@ -474,10 +474,17 @@ class Supervisor:
     def _on_exited(self, pid: int, status: int) -> None:
         for run in list(self.runs.values()):
             if run.pid == pid:
+                self._hear_out(run)
+            if run.pid == pid and run.number in self.runs:
                 if run.done:
                     self._forget(run)
                 else:
                     self._died(run, status)
+
+    def _hear_out(self, run: Run) -> None:
+        """Its last words may have come after the events of this round were asked for."""
+        while run.channel is not None and select.select([run.channel], [], [], 0)[0]:
+            self._on_run(run, run.channel)
 
     def _look_after_deaths(self) -> None:
         now = time.monotonic()

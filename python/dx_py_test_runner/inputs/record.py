@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +17,11 @@ from dx_py_test_runner.inputs import startup
 from dx_py_test_runner.inputs.compare import ALL_NAMES, Inputs, importable_names, metadata_names, visible_names
 from dx_py_test_runner.inputs.stamp import Stamp, is_folder, link_target, stamp, what_is
 
-_STDLIB = tuple(
-    sorted({os.path.realpath(sysconfig.get_paths()[name]) + os.sep for name in ("stdlib", "platstdlib")})
+_STDLIB_FOLDERS = (
+    os.path.dirname(os.__file__),
+    os.path.join(sys.base_exec_prefix, sys.platlibdir, f"python{sys.version_info[0]}.{sys.version_info[1]}"),
 )
+_STDLIB = tuple(sorted({os.path.realpath(folder) + os.sep for folder in _STDLIB_FOLDERS}))
 _PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from typing import NamedTuple
@@ -10,6 +9,8 @@ from typing import NamedTuple
 try:
     from dx_py_test_runner._native import content_hash as _content_hash
 except ImportError:  # a source tree whose extension is not built: same answers, slower
+
+    import hashlib
 
     def _content_hash(path: str) -> bytes:
         with open(path, "rb") as file:

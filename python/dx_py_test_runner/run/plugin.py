@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from dx_py_test_runner.engine import garbage, hypothesis_plugin
 from dx_py_test_runner.inputs.record import Recorder
-from dx_py_test_runner.run import doctor, fit, options, refresh, settings, xdist_names
+from dx_py_test_runner.run import fit, options, refresh, settings, xdist_names
 from dx_py_test_runner.run.inline import silence
 from dx_py_test_runner.run.printed import Printed
 from dx_py_test_runner.tower import adopt, frozen, hazards
@@ -63,6 +64,9 @@ class RunPlugin:
         self.tower.page.doing = "load:pytest_configure"
         settings.apply(config)
         xdist_names.make_known(config)
+        if config.option.engine == "lean":
+            garbage.install()
+            hypothesis_plugin.spare_unused_import(config)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionstart(self, session: Any) -> Generator[None, object, object]:
@@ -197,6 +201,8 @@ class RunPlugin:
         self._stop_recording()
         config = session.config
         if config.option.doctor:
+            from dx_py_test_runner.run import doctor
+
             doctor.report(session, self.recorder, self.hazard)
             return True
         if session.testsfailed and not config.option.continue_on_collection_errors:

@@ -16,7 +16,7 @@ from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.tower import Tower
 from dx_py_test_runner.wire import frames
 from dx_py_test_runner.wire.status import FINISH
-from dx_py_test_runner.worker.loop import exit_grace, lasting_threads
+from dx_py_test_runner.worker.ending import exit_grace, lasting_threads
 
 _INTERRUPTED = 130
 _INTERNAL_ERROR = 3

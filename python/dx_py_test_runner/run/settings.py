@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
 
 import pytest
@@ -23,10 +22,18 @@ def read(path: Any) -> dict[str, Any]:
     :raises pytest.UsageError: the table holds keys or values that are not ours.
     """
     try:
-        with open(path, "rb") as file:
-            table = tomllib.load(file).get("tool", {}).get("dx-py", {})
-    except (OSError, tomllib.TOMLDecodeError):
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError):
         return {}  # a file that cannot be read is pytest's to complain about
+    if "dx-py" not in text:
+        return {}
+    import tomllib
+
+    try:
+        table = tomllib.loads(text).get("tool", {}).get("dx-py", {})
+    except tomllib.TOMLDecodeError:
+        return {}
     unknown = sorted(set(table) - set(KEYS))
     if unknown:
         known = ", ".join(KEYS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from typing import Any
 
 import pytest
@@ -19,4 +19,4 @@ def worker_id(request: Any) -> str:
 def testrun_uid(request: Any) -> str:
     """An id that all workers of one run share."""
     workerinput = getattr(request.config, "workerinput", None)
-    return workerinput["testrunuid"] if workerinput else uuid.uuid4().hex
+    return workerinput["testrunuid"] if workerinput else os.urandom(16).hex()

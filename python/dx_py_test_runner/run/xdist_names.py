@@ -10,8 +10,6 @@ import importlib.util
 import os
 from typing import Any
 
-from dx_py_test_runner.run import xdist_fixtures
-
 
 def be_listed(pluginmanager: Any) -> None:
     """Let pytest find an installed pytest-xdist among its plugins, as ``required_plugins`` and the header want it."""
@@ -20,6 +18,8 @@ def be_listed(pluginmanager: Any) -> None:
     from importlib import metadata
 
     from pluggy._manager import DistFacade
+
+    from dx_py_test_runner.run import xdist_fixtures
 
     try:
         distribution = metadata.distribution("pytest-xdist")
@@ -40,5 +40,7 @@ def make_known(config: Any) -> None:
         from xdist import newhooks
     except ImportError:
         return
+    from dx_py_test_runner.run import xdist_fixtures
+
     config.pluginmanager.add_hookspecs(newhooks)
     config.pluginmanager.register(xdist_fixtures, "dx-py-xdist-fixtures")

@@ -12,7 +12,7 @@ from typing import NoReturn
 from dx_py_test_runner.inputs import startup
 from dx_py_test_runner.inputs.compare import Stale, Unfit
 from dx_py_test_runner.wire.channel import Channel
-from dx_py_test_runner.tower import adopt
+from dx_py_test_runner.tower import adopt, frozen
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.zygote import wait_for_job
 
@@ -35,16 +35,11 @@ def _has_relative_entries(env: dict[bytes, bytes]) -> bool:
     return bool(path) and not all(entry.startswith(b"/") for entry in path.split(b":"))
 
 
-def serve_exec(fd: int) -> NoReturn:
-    """Entry of a base that was started by ``exec``; *fd* is its channel."""
+def serve(fd: int) -> NoReturn:
+    """Load pytest, then serve the supervisor behind descriptor *fd* for ever. Forked children run their job and end in here, too."""
     os.set_inheritable(fd, False)
-    serve(Channel.from_fd(fd))
-
-
-def serve(channel: Channel) -> NoReturn:
-    """Load pytest, then serve the supervisor for ever. Forked children run their job and end in here, too."""
     try:
-        _run_jobs(channel)
+        _run_jobs(fd)
     except BaseException:
         import traceback
 
@@ -54,8 +49,10 @@ def serve(channel: Channel) -> NoReturn:
     os._exit(0)
 
 
-def _run_jobs(channel: Channel) -> None:
-    _import_pytest()
+def _run_jobs(fd: int) -> None:
+    with frozen.loading():
+        _import_pytest()
+    channel = Channel.from_fd(fd)
     _let_go_of_the_terminal()
     # Not os.environ: in the C locale, the interpreter sets LC_CTYPE there by itself.
     own_environment = strict_environment(adopt.started_with())

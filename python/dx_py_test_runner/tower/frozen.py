@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _ASKING = frozenset({"gc.get_objects", "gc.get_referrers"})
 
@@ -14,10 +16,26 @@ _watching = False
 _thaw_for_all = True
 
 
+@contextmanager
+def loading() -> Iterator[None]:
+    """Load what stays: without looking for garbage on the way, and frozen at the end."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+    _freeze()
+
+
 def freeze() -> None:
-    """In a process that is going to wait: collect what is garbage, freeze the rest, and watch for those who ask."""
-    global _watching
+    """In a process that is going to wait: collect what is garbage, freeze the rest."""
     gc.collect()
+    _freeze()
+
+
+def _freeze() -> None:
+    """Freeze everything, and watch for those who ask."""
+    global _watching
     gc.freeze()
     if not _watching:
         _watching = True

@@ -30,10 +30,11 @@ def wait_for_job(
     :param check: raises :class:`~dx_py_test_runner.inputs.compare.Unfit` or ``Stale`` when the job cannot be served from here.
     :param first_child: a child that exists already and whose end must be reported, too.
     :param when_idle: called once, when a first child has ended.
-    :returns: the job, in the child; its ``channel`` leads to the supervisor.
+    :returns: the job, in the child (or in the base itself, for a run that leaves no levels); its ``channel`` leads to the supervisor.
     """
-    frozen.freeze()
     children: dict[int, int] = {}
+    if first_child is not None:
+        frozen.freeze()
     with selectors.DefaultSelector() as selector:
         selector.register(channel, selectors.EVENT_READ, channel)
         if first_child is not None:
@@ -50,12 +51,17 @@ def wait_for_job(
                 job = _next_job(channel, level, check)
                 if job is None:
                     continue
+                if not job.levels and level == "base" and not children:
+                    return _become(channel, job)
                 pid = _fork(channel, job)
                 if pid == 0:
                     for pidfd in children:
                         os.close(pidfd)
                     return job
                 _watch(selector, children, pid)
+                if len(children) == 1:
+                    # Not before: the first run is not kept waiting for it.
+                    frozen.freeze()
 
 
 def _watch(selector: selectors.BaseSelector, children: dict[int, int], pid: int) -> None:
@@ -88,6 +94,17 @@ def _next_job(channel: Channel, level: str, check: Callable[[Job], None]) -> Job
     except ChannelClosed:
         leave()
     return None
+
+
+def _become(channel: Channel, job: Job) -> Job:
+    """Serve the only job that there will be in this process, and spare the fork."""
+    os.setpgid(0, 0)
+    try:
+        channel.send({"op": "became", "run": job.number})
+    except ChannelClosed:
+        leave()
+    job.channel = channel
+    return job
 
 
 def _fork(channel: Channel, job: Job) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import marshal
 import os
-import pickle
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -30,12 +29,18 @@ def dumps(value: Any) -> bytes:
     try:
         return b"m" + marshal.dumps(value)
     except ValueError:
+        import pickle
+
         return b"p" + pickle.dumps(value, protocol=5)
 
 
 def loads(data: bytes) -> Any:
     """Decode what :func:`dumps` made (only ever in a fork of the process that made it)."""
-    return marshal.loads(data[1:]) if data[:1] == b"m" else pickle.loads(data[1:])
+    if data[:1] == b"m":
+        return marshal.loads(data[1:])
+    import pickle
+
+    return pickle.loads(data[1:])
 
 
 class Journal:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import ctypes
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ import pytest
 
 from dx_py_test_runner.wire import forks, journal
 from dx_py_test_runner.wire.status import StatusPage
+from dx_py_test_runner.worker.ending import exit_grace, lasting_threads
 from dx_py_test_runner.worker.link import Link
 from dx_py_test_runner.worker.tokens import Tokens
 
@@ -97,6 +97,8 @@ class Worker:
 
     def _become_worker(self) -> None:
         os.setpgid(0, 0)
+        import ctypes
+
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != self.run_page.pid:
             os._exit(1)  # the run died before the kernel knew that it should tell us
@@ -191,20 +193,6 @@ class Worker:
             thread.join(max(0.0, deadline - time.monotonic()))
         if names := ", ".join(thread.name for thread in lasting_threads()):
             self.link.send(LASTING, None, names)
-
-
-def exit_grace() -> float:
-    """Seconds that threads and exit handlers which keep a process alive get after its last test."""
-    try:
-        return float(os.environ.get("DX_PY_EXIT_GRACE", "10"))
-    except ValueError:
-        return 10.0
-
-
-def lasting_threads() -> list[threading.Thread]:
-    """The threads that an interpreter would wait for."""
-    me = threading.current_thread()
-    return [t for t in threading.enumerate() if t is not me and not t.daemon and t is not threading.main_thread()]
 
 
 def _where(interrupt: BaseException) -> str:
