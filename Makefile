@@ -16,16 +16,11 @@ WHERE := import sys; sys.version_info >= (3, 11) or sys.exit(1); print(sys.execu
 
 CRATE_FILES := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -path '*/src/*' -o -name Cargo.toml -o -name build.rs)
 
-# What runs at every change: half of the behaviour cases (of every file) in three modes, and how processes die.
-# Everything: make test-all.
-CASES := --shard=2/2 --modes=cold,warm,parallel tests/spec -k 'not environment/'
-DEATHS := tests/processes/test_strays.py tests/processes/test_deaths.py tests/processes/test_interrupts.py
-
-# Two processes for two cores; the first one's output is shown when it has ended.
+# Two halves side by side for two cores; the first one's output is shown when it has ended.
 define side_by_side
 	@mkdir -p build; \
-	$(VENV_PYTHON) -m pytest $(1) >build/first.txt 2>&1 & first=$$!; \
-	$(VENV_PYTHON) -m pytest $(2); second=$$?; \
+	$(VENV_PYTHON) -m pytest --shard=1/2 $(1) >build/first.txt 2>&1 & first=$$!; \
+	$(VENV_PYTHON) -m pytest --shard=2/2 $(1); second=$$?; \
 	wait $$first; first=$$?; cat build/first.txt; \
 	exit $$((first | second))
 endef
@@ -36,7 +31,7 @@ help:
 	@echo "make venv         make .venv and install the project into it, editable"
 	@echo "make example      run the example's tests with dx-py"
 	@echo "make test         everything that has to pass before a commit"
-	@echo "make test-all     all Python tests, in all modes (long)"
+	@echo "make test-all     the behaviour cases in all modes, not only in three (long)"
 	@echo "make deaths       the whole matrix of causes, places and modes of death"
 	@echo "make conformance  real projects under dx-py and under pytest (downloads them)"
 	@echo "make soak         many runs with edits, kills and interrupts in between"
@@ -73,11 +68,10 @@ test: venv
 	else \
 		set -x; cargo test --locked --workspace; \
 	fi
-	$(VENV_PYTHON) -m pytest tests/unit
-	$(call side_by_side,$(CASES),$(DEATHS))
+	$(call side_by_side,tests --modes=cold,warm,parallel)
 
 test-all: venv
-	$(call side_by_side,--shard=1/2 tests,--shard=2/2 tests)
+	$(call side_by_side,tests)
 
 # Every cause of death at every place in every way of running.
 deaths: venv

@@ -238,7 +238,10 @@ def execute(argv: list[str], cwd: Path, env: dict[str, str], stdin: str | None) 
     except subprocess.TimeoutExpired:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        stdout, stderr = process.communicate()
+        try:
+            stdout, stderr = process.communicate(timeout=5)
+        except subprocess.TimeoutExpired:
+            stdout, stderr = b"", b"(it left a process behind that holds its output open)"
         raise BenchError(
             f"{' '.join(argv)} did not end within {TIMEOUT} s\n{stdout.decode(errors='replace')}"
             f"{stderr.decode(errors='replace')}"
