@@ -241,7 +241,6 @@ class Body: assert one == one; assert note(one) == two
 class Body: size = 3; assert size == 4
 class Body: size = 3; assert size == 3; assert zero or size
 class Body(Thing): assert Thing.size == 3; assert note(1)
-assert (Q0_1 := one) == two
 assert Q0_1 == two
 assert Q0_ == 1
 assert note.__name__ == "x"
@@ -603,6 +602,7 @@ assert (
 '''
 
 WALRUS = r"""
+assert (Q0_1 := one) == two
 assert (n := note(3)) == 4
 assert one < (n := 5) < n
 assert note(n := 2) == n + 1
@@ -627,11 +627,6 @@ assert note(*(n := numbers)) == n
 assert (n, n := 2)[0] == n == 3
 assert (yield_ := n) == (n := yield_ + 1) == yield_ and (n := 7) == n
 """
-
-
-def in_function(statement: str) -> str:
-    body = textwrap.indent(statement, "    ", lambda line: True)
-    return f"{SETUP}def case(n):\n{body}\n    return locals()\n"
 
 
 def single_lines(block: str) -> list[str]:

@@ -39,7 +39,7 @@ impl Captured {
 #[pyfunction]
 #[pyo3(signature = (text, /, *, walrus))]
 pub fn capture_asserts(py: Python<'_>, text: &str, walrus: bool) -> PyResult<Py<PyAny>> {
-    let options = Options { walrus, truth_at_condition: py.version_info() >= (3, 13) };
+    let options = Options { walrus, truth_at_condition: py.version_info() >= (3, 12) };
     match py.detach(|| capture(text, options)) {
         Outcome::Untouched => Ok(py.None()),
         Outcome::Declined(reason) => Ok(reason_word(reason).into_pyobject(py)?.into_any().unbind()),

@@ -20,7 +20,7 @@ pub struct Options {
     /// Whether pytest keeps assignment expressions where they are (9.2 and later).
     pub walrus: bool,
     /// Whether the compiler says of a condition that it is asked for its truth where it stands, and not where the statement does
-    /// (CPython 3.13 and later).
+    /// (CPython 3.12 and later).
     pub truth_at_condition: bool,
 }
 

@@ -131,9 +131,10 @@ def _names(frame: FrameType) -> dict[str, Any]:
     missing = set(code.co_freevars)
     outer = frame.f_back
     while outer is not None and missing:
-        found = missing & outer.f_locals.keys()
         if outer.f_code.co_flags & inspect.CO_OPTIMIZED:
-            names |= {name: outer.f_locals[name] for name in found}
+            variables = outer.f_locals
+            found = missing.intersection(variables)
+            names |= {name: variables[name] for name in found}
             missing -= found
         outer = outer.f_back
     return names
