@@ -344,6 +344,10 @@ over lines"""; assert note(
    zero
    ), "m"; log.append("never")
 ---
+x = 'é'; assert one, thing.method(*[(
+    one)
+    ]); log.append(1); assert zero
+---
 assert [
     n / zero
     for n in numbers

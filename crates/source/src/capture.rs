@@ -6,7 +6,7 @@ use ruff_text_size::{Ranged, TextLen, TextRange, TextSize};
 
 use crate::depth;
 use crate::locations::{Locations, Position, Range};
-use crate::plan::{plan, Argument, Operand, Plan, Step, Unplanned, Value};
+use crate::plan::{plan, Argument, Brackets, Operand, Plan, Step, Unplanned, Value};
 use crate::writer::{literal, with_plain_line_ends, Lines, Writer};
 
 /// Enough for walking and dropping the deepest tree that [`depth`] lets pass.
@@ -242,7 +242,7 @@ impl Scribe<'_> {
             match step {
                 Step::Assign(number, value) => {
                     self.temporary(*number, "=");
-                    self.value(value);
+                    self.value(value, false);
                 }
                 // The value is the result's anyway; a value that is dropped would leave an instruction that is nowhere.
                 Step::Branch { result, .. } => {
@@ -252,10 +252,16 @@ impl Scribe<'_> {
             }
             self.writer.ours(";");
         }
-        // Twice not, which costs nothing: the condition is found where its operand is, the exception at the statement.
-        self.writer.ours("assert not(not ");
-        self.operand(&plan.condition);
-        self.writer.ours("),");
+        if matches!(plan.condition, Operand::Temporary(_, None) | Operand::All(_)) {
+            self.writer.ours("assert ");
+            self.operand(&plan.condition);
+            self.writer.ours(",");
+        } else {
+            // Twice not, which costs nothing: the condition is where its operand is, but the exception is raised by the statement.
+            self.writer.ours("assert not(not ");
+            self.operand(&plan.condition);
+            self.writer.ours("),");
+        }
         self.explanation(site);
         if !plan.temporaries.is_empty() {
             self.writer.ours(";");
@@ -275,9 +281,8 @@ impl Scribe<'_> {
         let prefix = self.prefix;
         self.writer.ours(&format!("{prefix}m.{prefix}{kind}({}{class}", literal(test)));
         if let Some(message) = &site.assert.msg {
-            self.writer.ours(")((");
-            self.writer.copy(message.range());
-            self.writer.ours(")");
+            self.writer.ours(")(");
+            self.verbatim(message.range(), Brackets::of(message) == Brackets::Inside);
         }
         self.writer.go_down(self.writer.lines.position(site.assert.range.end()).line);
         self.writer.ours(")");
@@ -293,7 +298,7 @@ impl Scribe<'_> {
         match step {
             Step::Assign(number, value) => {
                 self.temporary(*number, ":=");
-                self.value(value);
+                self.value(value, true);
             }
             Step::Branch { result, condition: Operand::All(numbers), negated, steps } => {
                 // Only as the condition of a conditional expression its parts are asked once.
@@ -347,7 +352,7 @@ impl Scribe<'_> {
     fn operand(&mut self, operand: &Operand) {
         match operand {
             Operand::Name(range) => self.writer.copy(*range),
-            Operand::Named(range) => self.verbatim(*range),
+            Operand::Named(range) => self.verbatim(*range, true),
             Operand::Temporary(number, range) => {
                 let start = self.writer.position();
                 self.temporary(*number, "");
@@ -367,15 +372,19 @@ impl Scribe<'_> {
         self.writer.position()
     }
 
-    /// In brackets, because line ends may be in it.
-    fn verbatim(&mut self, range: TextRange) {
+    fn verbatim(&mut self, range: TextRange, brackets: bool) {
         self.writer.go_down(self.writer.lines.position(range.start()).line);
-        self.writer.ours("(");
+        if brackets {
+            self.writer.ours("(");
+        }
         self.writer.copy(range);
-        self.writer.ours(")");
+        if brackets {
+            self.writer.ours(")");
+        }
     }
 
-    fn value(&mut self, value: &Value) {
+    /// *inside*: of an expression, not all of a statement's right side.
+    fn value(&mut self, value: &Value, inside: bool) {
         let start = match value {
             Value::Binary(left, ..) | Value::Compare(left, ..) | Value::Call(left, ..) => self.start_with(left),
             _ => self.writer.position(),
@@ -383,7 +392,14 @@ impl Scribe<'_> {
         let range = match value {
             Value::List => return self.writer.ours("[]"),
             Value::Same(operand) => return self.operand(operand),
-            Value::Verbatim(range) => return self.verbatim(*range),
+            Value::Verbatim(range, brackets) => {
+                let needed = match brackets {
+                    Brackets::Never => false,
+                    Brackets::OverLines => self.writer.source(*range).contains('\n'),
+                    Brackets::Inside => inside || self.writer.source(*range).contains('\n'),
+                };
+                return self.verbatim(*range, needed);
+            }
             Value::Generator(range) => return self.writer.copy(*range),
             Value::Unary(operator, operand, range) => {
                 self.writer.ours(operator.as_str());
@@ -403,7 +419,12 @@ impl Scribe<'_> {
             Value::Call(function, arguments, range) => {
                 self.operand(function);
                 self.writer.ours("(");
-                arguments.iter().for_each(|argument| self.argument(argument));
+                for (index, argument) in arguments.iter().enumerate() {
+                    if index > 0 {
+                        self.writer.ours(",");
+                    }
+                    self.argument(argument);
+                }
                 self.writer.ours(")");
                 *range
             }
@@ -437,7 +458,6 @@ impl Scribe<'_> {
             }
         };
         self.operand(operand);
-        self.writer.ours(",");
     }
 
     /// Of an attribute over several lines, compilers say that it is where its name is.

@@ -207,10 +207,7 @@ mod tests {
         #[test]
         fn any_bytes_do_no_harm(table in prop::collection::vec(any::<u8>(), 0..60), first in 0u32..50) {
             let position = Position { line: 1, column: 3 };
-            let locations = Locations {
-                origins: vec![(position, Origin::Copy(Position { line: 9, column: 9 }))],
-                ..Locations::default()
-            };
+            let locations = Locations::new(vec![(position, Origin::Copy(Position { line: 9, column: 9 }))], Vec::new(), Vec::new());
             locations.relocate(&table, first);
         }
 
@@ -227,7 +224,7 @@ mod tests {
         };
         let table = written(&[(place(5, 8, 12), 0), (Place::Nowhere, 1), (place(6, 0, 200), 2)], 5);
         let origin = (Position { line: 5, column: 8 }, Origin::Copy(Position { line: 3, column: 100 }));
-        let locations = Locations { origins: vec![origin], ..Locations::default() };
+        let locations = Locations::new(vec![origin], Vec::new(), Vec::new());
         let moved = locations.relocate(&table, 5).unwrap();
         assert_eq!(read(&moved, 5), Some(vec![(place(3, 100, 104), 0), (Place::Nowhere, 1), (place(6, 0, 200), 2)]));
     }

@@ -30,17 +30,41 @@ pub struct Locations {
     /// Nodes that stand for one in the original text whose ends cannot be told from the characters there: by range, ascending.
     pub(crate) nodes: Vec<(Range, Range)>,
     pub(crate) asserts: Vec<Range>,
+    /// For each line, where those before it end in `origins` and in `nodes`.
+    lines: Vec<(u32, u32)>,
 }
 
 impl Locations {
+    /// *origins* ascending; *nodes* in any order.
+    pub(crate) fn new(origins: Vec<(Position, Origin)>, mut nodes: Vec<(Range, Range)>, asserts: Vec<Range>) -> Self {
+        nodes.sort_unstable();
+        let last = origins.last().map_or(0, |origin| origin.0.line);
+        let (mut origin, mut node) = (0, 0);
+        let mut lines = Vec::with_capacity(last as usize + 2);
+        for line in 0..=last + 1 {
+            while origin < origins.len() && origins[origin].0.line < line {
+                origin += 1;
+            }
+            while node < nodes.len() && nodes[node].0.start.line < line {
+                node += 1;
+            }
+            lines.push((origin as u32, node as u32));
+        }
+        Self { origins, nodes, asserts, lines }
+    }
+
     /// Where in the original text something is that the compiler found at *range* of the changed one.
     pub fn original(&self, range: Range) -> Range {
         // The beginning of a code object is said to be at the beginning of its line. Lines stay where they are.
         if range.start == range.end {
             return range;
         }
-        if let Ok(found) = self.nodes.binary_search_by_key(&range, |node| node.0) {
-            return self.nodes[found].1;
+        let nodes = match self.lines.get(range.start.line as usize..) {
+            Some([before, behind, ..]) => &self.nodes[before.1 as usize..behind.1 as usize],
+            _ => &[],
+        };
+        if let Ok(found) = nodes.binary_search_by_key(&range, |node| node.0) {
+            return nodes[found].1;
         }
         let start = match self.origin(range.start) {
             None => range.start,
@@ -61,9 +85,10 @@ impl Locations {
     }
 
     fn origin(&self, position: Position) -> Option<(Position, Origin)> {
-        let behind = self.origins.partition_point(|&(start, _)| start <= position);
-        let found = *self.origins.get(behind.checked_sub(1)?)?;
-        (found.0.line == position.line).then_some(found)
+        let Some([before, behind, ..]) = self.lines.get(position.line as usize..) else { return None };
+        let origins = &self.origins[before.0 as usize..behind.0 as usize];
+        let behind = origins.partition_point(|&(start, _)| start <= position);
+        Some(origins[behind.checked_sub(1)?])
     }
 
     /// Whether nothing at all has moved.
@@ -89,16 +114,13 @@ mod tests {
     }
 
     fn locations() -> Locations {
-        Locations {
-            origins: vec![
-                (at(2, 4), Origin::Assert(0)),
-                (at(2, 9), Origin::Copy(at(2, 11))),
-                (at(2, 12), Origin::Assert(0)),
-                (at(2, 20), Origin::Copy(at(2, 15))),
-            ],
-            nodes: vec![(range(2, 5, 9), range(2, 7, 13))],
-            asserts: vec![range(2, 4, 15)],
-        }
+        let origins = vec![
+            (at(2, 4), Origin::Assert(0)),
+            (at(2, 9), Origin::Copy(at(2, 11))),
+            (at(2, 12), Origin::Assert(0)),
+            (at(2, 20), Origin::Copy(at(2, 15))),
+        ];
+        Locations::new(origins, vec![(range(2, 5, 9), range(2, 7, 13))], vec![range(2, 4, 15)])
     }
 
     #[test]

@@ -33,8 +33,8 @@ pub(crate) enum Argument {
 
 #[derive(Debug)]
 pub(crate) enum Value {
-    /// Any expression that is taken as a whole.
-    Verbatim(TextRange),
+    /// Any expression that is taken as a whole, and what it may need brackets for.
+    Verbatim(TextRange, Brackets),
     /// A generator that shares its brackets with the call: the range of the brackets.
     Generator(TextRange),
     List,
@@ -45,6 +45,29 @@ pub(crate) enum Value {
     /// The attribute's name and the whole.
     Attribute(Operand, TextRange, TextRange),
     Call(Operand, Vec<Argument>, TextRange),
+}
+
+/// When an expression has to be put in brackets where its own have been left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Brackets {
+    /// It brings brackets of its own.
+    Never,
+    /// For the line ends in it.
+    OverLines,
+    /// Wherever it is not all that is assigned.
+    Inside,
+}
+
+impl Brackets {
+    pub fn of(expression: &Expr) -> Self {
+        match expression {
+            Expr::List(_) | Expr::Dict(_) | Expr::Set(_) | Expr::ListComp(_) | Expr::SetComp(_) | Expr::DictComp(_) => {
+                Brackets::Never
+            }
+            Expr::Yield(_) | Expr::YieldFrom(_) => Brackets::Inside,
+            _ => Brackets::OverLines,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -85,8 +108,8 @@ pub(crate) fn plan(text: &str, test: &Expr, walrus: bool) -> Result<Plan, Unplan
     if matches!(test, Expr::Tuple(tuple) if !tuple.elts.is_empty()) {
         return Err(Unplanned::Tuple);
     }
-    let assigns = text[test.range()].contains(":=");
-    if assigns && !(walrus && text[test.range()].is_ascii()) {
+    let assigns = text[test.range()].contains(":=") && !Targets::of(&[test]).names.is_empty();
+    if assigns && !walrus {
         return Err(Unplanned::Walrus);
     }
     let mut planner = Planner { text, assigns, counter: 0, temporaries: Vec::new(), steps: Vec::new() };
@@ -155,7 +178,7 @@ impl<'t> Planner<'t> {
             // Only the argument of a call can be starred, and that is looked at there.
             Expr::Starred(_) | Expr::IpyEscapeCommand(_) => Err(Unplanned::Shape),
             _ => {
-                let operand = self.assign(Value::Verbatim(range), Some(range));
+                let operand = self.assign(Value::Verbatim(range, Brackets::of(expression)), Some(range));
                 self.count();
                 Ok(operand)
             }
@@ -165,22 +188,25 @@ impl<'t> Planner<'t> {
     /// A name that an assignment expression further right changes has to be held.
     fn visit_operand(&mut self, expression: &Expr, later: &[&Expr]) -> Planned<Operand> {
         let operand = self.visit(expression)?;
-        Ok(match &operand {
-            Operand::Name(range) if self.is_assigned(*range, later) => {
-                let range = *range;
-                self.assign(Value::Same(operand), Some(range))
+        match operand {
+            Operand::Name(range) if self.is_assigned(range, later)? => {
+                Ok(self.assign(Value::Same(operand), Some(range)))
             }
-            _ => operand,
-        })
+            _ => Ok(operand),
+        }
     }
 
-    fn is_assigned(&self, name: TextRange, expressions: &[&Expr]) -> bool {
+    fn is_assigned(&self, name: TextRange, expressions: &[&Expr]) -> Planned<bool> {
         if !self.assigns {
-            return false;
+            return Ok(false);
         }
-        let mut targets = Targets::default();
-        expressions.iter().for_each(|expression| targets.visit_expr(expression));
-        targets.names.contains(&self.text[name])
+        let names = Targets::of(expressions).names;
+        let name = &self.text[name];
+        // Other letters may be written in several ways.
+        if names.iter().chain([&name]).any(|name| !name.is_ascii()) && !names.is_empty() {
+            return Err(Unplanned::Walrus);
+        }
+        Ok(names.contains(name))
     }
 
     fn visit_bool(&mut self, expression: &ExprBoolOp) -> Planned<Operand> {
@@ -198,7 +224,7 @@ impl<'t> Planner<'t> {
                 Expr::Named(_) => index < last,
                 Expr::Name(_) => {
                     let later: Vec<&Expr> = expression.values[index + 1..].iter().collect();
-                    self.is_assigned(value.range(), &later)
+                    self.is_assigned(value.range(), &later)?
                 }
                 _ => false,
             };
@@ -258,7 +284,7 @@ impl<'t> Planner<'t> {
             let visited = match argument {
                 Expr::Starred(starred) => Argument::Starred(self.visit(&starred.value)?),
                 Expr::Generator(generator) if !generator.parenthesized => {
-                    Argument::Positional(self.visit_generator(call, argument)?)
+                    Argument::Positional(self.visit_generator(call)?)
                 }
                 _ => Argument::Positional(self.visit_operand(argument, &operands[index + 1..])?),
             };
@@ -282,11 +308,10 @@ impl<'t> Planner<'t> {
         Ok(result)
     }
 
-    fn visit_generator(&mut self, call: &ExprCall, generator: &Expr) -> Planned<Operand> {
+    /// A generator between the brackets of the call, which are taken for its own.
+    fn visit_generator(&mut self, call: &ExprCall) -> Planned<Operand> {
         let brackets = call.arguments.range;
-        // CPython takes no comma behind it, nor anything else.
-        let alone = self.text[TextRange::new(generator.end(), brackets.end())].contains(',');
-        if alone || call.arguments.args.len() + call.arguments.keywords.len() != 1 {
+        if call.arguments.args.len() + call.arguments.keywords.len() != 1 {
             return Err(Unplanned::Shape);
         }
         let operand = self.assign(Value::Generator(brackets), Some(brackets));
@@ -299,6 +324,14 @@ impl<'t> Planner<'t> {
 #[derive(Default)]
 struct Targets<'e> {
     names: HashSet<&'e str>,
+}
+
+impl<'e> Targets<'e> {
+    fn of(expressions: &[&'e Expr]) -> Self {
+        let mut targets = Self::default();
+        expressions.iter().for_each(|expression| targets.visit_expr(expression));
+        targets
+    }
 }
 
 impl<'e> Visitor<'e> for Targets<'e> {

@@ -35,13 +35,15 @@ pub(crate) struct Writer<'t> {
     out: String,
     line: u32,
     line_start: usize,
-    locations: Locations,
+    origins: Vec<(Position, Origin)>,
+    nodes: Vec<(Range, Range)>,
+    asserts: Vec<Range>,
 }
 
 impl<'t> Writer<'t> {
     pub fn new(text: &'t str, lines: &'t Lines) -> Self {
         let out = String::with_capacity(text.len() * 2);
-        Self { text, lines, out, line: 1, line_start: 0, locations: Locations::default() }
+        Self { text, lines, out, line: 1, line_start: 0, origins: Vec::new(), nodes: Vec::new(), asserts: Vec::new() }
     }
 
     pub fn position(&self) -> Position {
@@ -50,19 +52,19 @@ impl<'t> Writer<'t> {
 
     /// From here on, what is ours belongs to the statement at *range*.
     pub fn begin_assert(&mut self, range: TextRange) {
-        self.locations.asserts.push(self.lines.range(range));
+        self.asserts.push(self.lines.range(range));
         self.note_ours();
     }
 
     fn note_ours(&mut self) {
-        let number = self.locations.asserts.len() as u32 - 1;
-        self.locations.origins.push((self.position(), Origin::Assert(number)));
+        let number = self.asserts.len() as u32 - 1;
+        self.origins.push((self.position(), Origin::Assert(number)));
     }
 
     /// Text of ours, within one line.
     pub fn ours(&mut self, words: &str) {
         let here = self.position();
-        match self.locations.origins.last() {
+        match self.origins.last() {
             Some((start, Origin::Assert(_))) if start.line == here.line => {}
             _ => self.note_ours(),
         }
@@ -92,7 +94,7 @@ impl<'t> Writer<'t> {
                 self.new_line();
                 original = Position { line: original.line + 1, column: 0 };
             }
-            self.locations.origins.push((self.position(), Origin::Copy(original)));
+            self.origins.push((self.position(), Origin::Copy(original)));
             self.out.push_str(line);
         }
     }
@@ -104,8 +106,9 @@ impl<'t> Writer<'t> {
         if here.line != original.line {
             return false;
         }
-        if here.column != original.column {
-            self.locations.origins.push((here, Origin::Copy(original)));
+        // Even at its own column, behind what is ours.
+        if self.origins.last().is_some_and(|(start, _)| start.line == here.line) {
+            self.origins.push((here, Origin::Copy(original)));
         }
         let text = &self.text[range];
         let begin = self.out.len();
@@ -120,12 +123,12 @@ impl<'t> Writer<'t> {
     /// What has been written since *start* is one node, which stands for *original*.
     pub fn node(&mut self, start: Position, original: Range) {
         let range = Range { start, end: self.position() };
-        self.locations.nodes.push((range, original));
+        self.nodes.push((range, original));
     }
 
     /// What has been written since *start* is one node, which stands for the whole statement.
     pub fn statement_node(&mut self, start: Position) {
-        if let Some(&statement) = self.locations.asserts.last() {
+        if let Some(&statement) = self.asserts.last() {
             self.node(start, statement);
         }
     }
@@ -134,9 +137,8 @@ impl<'t> Writer<'t> {
         &self.text[range]
     }
 
-    pub fn finish(mut self) -> (String, Locations) {
-        self.locations.nodes.sort_unstable();
-        (self.out, self.locations)
+    pub fn finish(self) -> (String, Locations) {
+        (self.out, Locations::new(self.origins, self.nodes, self.asserts))
     }
 }
 
