@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_twins import SETUP, TABLE
 
-MANY = settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+MANY = settings(max_examples=200, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
 ATOMS = [
     "one", "two", "zero", "none", "n", "thing", "thing.size", "thing.inner.name", "count", "bump()", "note(one)", "note(zero)", "numbers",
@@ -55,6 +55,12 @@ def has_tuple(tree: ast.AST) -> bool:
     return any(isinstance(node.test, ast.Tuple) and node.test.elts for node in asserts)
 
 
+def has_long_walrus(source: str) -> bool:
+    """Whether an assignment expression goes over lines: it may have to stand below those behind it."""
+    walruses = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.NamedExpr))
+    return any(node.lineno != node.end_lineno for node in walruses)
+
+
 def is_valid(source: str) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -68,11 +74,13 @@ def is_valid(source: str) -> bool:
 @MANY
 @given(st.lists(statements(), min_size=1, max_size=3))
 @example(["assert (one < two < three) and (two < one < three) or zero"])
+@example(["x = 'é'; assert (one), (thing.method(*[(\n  (one)\n )])); log.append(1)"])
+@example(["assert zero, [n for n in numbers]"])
 def test_generated_statements(found):
     lines = "\n".join(found).replace("\n", "\n    ")
     source = f"{SETUP}def case(n):\n    {lines}\n    return locals()\n"
     if is_valid(source) and not has_tuple(ast.parse(source)):
-        twins.compare(source, lambda names: names["case"](1))
+        twins.compare(source, lambda names: names["case"](1), may_decline=has_long_walrus(source))
 
 
 @MANY
@@ -80,7 +88,7 @@ def test_generated_statements(found):
 def test_generated_statements_in_a_module(statement):
     source = f"{SETUP}n = 1\n{statement}\n"
     if is_valid(source) and not has_tuple(ast.parse(source)):
-        twins.compare(source)
+        twins.compare(source, may_decline=has_long_walrus(source))
 
 
 TOKENS = ["(", ")", ",", ":=", "==", "and ", "not ", "*", "**", "=", "yield ", "await ", "lambda: ", "for n in n", " if 1 else 2", ".", "x", "1", "\n", ";", ":", "\\\n", "\"", "@", "assert ", "#", "[", "]", "{", "}"]  # fmt: skip

@@ -62,7 +62,7 @@ def explain_with(test: str, class_name: str | None = None) -> Callable[[object],
 def _whole(explanation: Explanation, message: str, frame: FrameType) -> str:
     __tracebackhide__ = True
     values = _evaluate(explanation.values, frame)
-    variables = frame.f_locals
+    variables = _variables(frame)
     variables[explanation.variable] = (message + explanation.template) % values
     text = rewrite._format_explanation(variables[explanation.variable])
     # pytest's code looks the name up; an assert statement does not.
@@ -115,10 +115,16 @@ def _evaluate(code: CodeType, frame: FrameType) -> Any:
     """Run *code* over the variables of a frame. What it raises comes without a trace of it."""
     __tracebackhide__ = True
     try:
-        return eval(code, _names(frame), frame.f_locals)
+        return eval(code, _names(frame), _variables(frame))
     except BaseException as error:
         below = error.__traceback__
         raise error.with_traceback(below and below.tb_next and below.tb_next.tb_next)
+
+
+def _variables(frame: FrameType) -> Any:
+    """The frame's variables, to read and to write."""
+    # CPython 3.12 gives a copy of them where comprehensions have become part of a module's code.
+    return frame.f_globals if frame.f_code.co_name == "<module>" else frame.f_locals
 
 
 def _names(frame: FrameType) -> dict[str, Any]:
