@@ -12,6 +12,7 @@ import builtins
 import functools
 import inspect
 import sys
+import warnings
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -74,9 +75,7 @@ def _whole(explanation: Explanation, message: str, frame: FrameType) -> str:
 
 @functools.lru_cache(maxsize=1000)
 def _explanation(test: str, class_name: str | None, has_message: bool) -> Explanation:
-    # The line end is for a comment at the end; the brackets for line ends inside.
-    statement = ast.parse(f"assert (\n{test}\n)").body[0]
-    assert isinstance(statement, ast.Assert)
+    statement = _statement(test)
     if has_message:
         statement.msg = ast.copy_location(ast.Constant(""), statement.test)
     rewriter = rewrite.AssertionRewriter(None, None, b"")
@@ -101,6 +100,21 @@ def _explanation(test: str, class_name: str | None, has_message: bool) -> Explan
         compile(ast.Expression(values), "<explanation>", "eval", dont_inherit=True),
         variable,
     )
+
+
+def _statement(test: str) -> ast.Assert:
+    # In brackets, for line ends inside.
+    text = f"assert (\n{test}\n)"
+    if "\\" in test:
+        # Of unknown escapes the compiler has warned already.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            module = ast.parse(text)
+    else:
+        module = ast.parse(text)
+    statement = module.body[0]
+    assert isinstance(statement, ast.Assert)
+    return statement
 
 
 def _mangle(root: ast.AST, class_name: str) -> None:
