@@ -127,6 +127,6 @@ def test_bytecode_of_pytests_is_read(project):
     run(project, "test_which.py", captured=False, PYTHONDONTWRITEBYTECODE="")
     _, output, _ = run(project, "test_which.py", "-rA", captured=True)
     assert "captured: []" in output
-    (project / "helping.py").write_text("def check(value): assert value != 'helping', value\n")
+    (project / "helping.py").write_text("def check(value): assert value == 'something else', value\n")
     _, output, _ = run(project, "test_which.py", "-rA", captured=True)
     assert "captured: ['helping']" in output
