@@ -29,6 +29,7 @@ def check(value): assert value == "conftest"
 def captured(): return is_captured
 
 def pytest_assertrepr_compare(config, op, left, right):
+    if left == "raise": raise RuntimeError("in the hook")
     if left == "mine": return ["compared by the conftest", f"{{op}} 100%"]
 """,
     "plugged.py": "def check(value): assert value == 'plugged'\n",
@@ -46,6 +47,12 @@ def test_plugged(): plugged.check("other")
 def test_helping(): helping.check("other")
 def test_plain(): plain.check("other")
 def test_mine(): assert "mine" == "yours"
+def test_hook(): assert "raise" == "yours"
+def test_hook_twice(): assert 1 and "raise" == "yours", "message"
+class Bad:
+    def __repr__(self): raise KeyboardInterrupt if self.__dict__ else ValueError
+    def __bool__(self): return False
+def test_bad_repr(): assert Bad()
 def test_long(): assert list(range(100)) == list(range(50)) + [0] + list(range(51, 100))
 def test_text(): assert "one\\ntwo" == "one\\nTWO", "message %s"
 def test_raises():

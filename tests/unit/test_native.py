@@ -95,3 +95,16 @@ def test_hashing_leaves_the_interpreter_to_others(tmp_path):
         turns += 1
     thread.join()
     assert turns > 5
+
+
+def test_a_function_without_trace():
+    def fails(error):
+        raise error
+
+    namespace = {"fails": fails}
+    exec(compile("def calls(error): return fails(error)", "<own>", "exec"), namespace)
+    untraced = _native.Untraced(namespace["calls"], ["<own>"])
+    with pytest.raises(KeyError) as raised:
+        untraced(error=KeyError("x"))
+    assert [entry.name for entry in raised.traceback] == ["test_a_function_without_trace", "fails"]
+    assert _native.Untraced(len, [])([1, 2]) == 2

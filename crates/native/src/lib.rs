@@ -3,6 +3,7 @@
 
 mod capture;
 mod content;
+mod untraced;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,8 @@ use pyo3::types::PyBytes;
 mod _native {
     #[pymodule_export]
     use super::capture::{capture_asserts, Captured};
+    #[pymodule_export]
+    use super::untraced::Untraced;
     #[pymodule_export]
     use super::{content_hash, content_hashes, hash_bytes};
 }

@@ -56,7 +56,7 @@ impl Locations {
     /// Where in the original text something is that the compiler found at *range* of the changed one.
     pub fn original(&self, range: Range) -> Range {
         // The beginning of a code object is said to be at the beginning of its line. Lines stay where they are.
-        if range.start == range.end {
+        if range.start == range.end || range.start.line == 0 {
             return range;
         }
         let nodes = match self.lines.get(range.start.line as usize..) {
@@ -126,6 +126,8 @@ mod tests {
     #[test]
     fn other_lines_are_where_they_were() {
         assert_eq!(locations().original(range(2, 4, 4)), range(2, 4, 4));
+        let module = Range { start: at(0, 0), end: at(2, 0) };
+        assert_eq!(locations().original(module), module);
         for line in [1, 3] {
             assert_eq!(locations().original(range(line, 4, 90)), range(line, 4, 90));
         }

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 
 from _pytest.assertion import rewrite
 
+from dx_py_test_runner import _native
+
 
 class Explanation(NamedTuple):
     """How to explain one assert statement."""
@@ -33,35 +35,37 @@ class Explanation(NamedTuple):
     """What the filled template is assigned to."""
 
 
-def explain(test: str, class_name: str | None = None) -> str:
+def _explain(test: str, class_name: str | None = None) -> str:
     """The text of the ``AssertionError`` for an assert statement without a message in the calling frame.
 
     :param test: the statement's condition, as it stands in the file.
     :param class_name: the class around it, if private names may occur in it.
     """
-    __tracebackhide__ = True
     frame = sys._getframe(1)
     explanation = _explanation(test, class_name, False)
     _evaluate(explanation.parts, frame)
     return _whole(explanation, "", frame)
 
 
-def explain_with(test: str, class_name: str | None = None) -> Callable[[object], str]:
-    """As :func:`explain`, for a statement with a message: a function of the message, which is computed in between."""
-    __tracebackhide__ = True
+def _explain_with(test: str, class_name: str | None = None) -> Callable[[object], str]:
+    """As :func:`_explain`, for a statement with a message: a function of the message, which is computed in between."""
     frame = sys._getframe(1)
     explanation = _explanation(test, class_name, True)
     _evaluate(explanation.parts, frame)
 
     def with_message(message: object) -> str:
-        __tracebackhide__ = True
         return _whole(explanation, rewrite._format_assertmsg(message), frame)
 
-    return with_message
+    return _native.Untraced(with_message, OWN)
+
+
+# What hooks and representations raise is traced from the assert statement to them, as if the explanation were made there.
+OWN = [_explain.__code__.co_filename, "<explanation>"]
+explain = _native.Untraced(_explain, OWN)
+explain_with = _native.Untraced(_explain_with, OWN)
 
 
 def _whole(explanation: Explanation, message: str, frame: FrameType) -> str:
-    __tracebackhide__ = True
     values = _evaluate(explanation.values, frame)
     variables = _variables(frame)
     variables[explanation.variable] = (message + explanation.template) % values
@@ -103,8 +107,7 @@ def _explanation(test: str, class_name: str | None, has_message: bool) -> Explan
 
 
 def _statement(test: str) -> ast.Assert:
-    # In brackets, for line ends inside.
-    text = f"assert (\n{test}\n)"
+    text = f"assert (\n{test}\n)" if "\n" in test or ":=" in test else f"assert {test}"
     if "\\" in test:
         # Of unknown escapes the compiler has warned already.
         with warnings.catch_warnings():
@@ -126,13 +129,8 @@ def _mangle(root: ast.AST, class_name: str) -> None:
 
 
 def _evaluate(code: CodeType, frame: FrameType) -> Any:
-    """Run *code* over the variables of a frame. What it raises comes without a trace of it."""
-    __tracebackhide__ = True
-    try:
-        return eval(code, _names(frame), _variables(frame))
-    except BaseException as error:
-        below = error.__traceback__
-        raise error.with_traceback(below and below.tb_next and below.tb_next.tb_next)
+    """Run *code* over the variables of a frame."""
+    return eval(code, _names(frame), _variables(frame))
 
 
 def _variables(frame: FrameType) -> Any:
