@@ -72,6 +72,7 @@ def test_from_comparison():
     "test_off.py": '"""PYTEST_DONT_REWRITE"""\ndef check(value): assert value == "off"\ndef test_off(): check("other")\n',
     "test_tuple.py": "def check(value): assert (value == 1, 'always')\ndef test_tuple(): check(2)\n",
     "test_latin.py": "# -*- coding: latin-1 -*-\ndef test_latin(): assert 'é' == 'e'\n".encode("latin-1"),
+    "test_declared.py": "# -*- coding: latin-1 -*-\ndef test_declared(): assert len('é') == 1\n",
     "test_bom.py": b"\xef\xbb\xbf# coding: utf-8\r\ndef test_bom():\r\n    assert 'x' == \\\r\n 'y'\r\n",
     "test_wrong.py": "def test_wrong(): assert (\n",
     "test_importing.py": "import plain\nassert plain.check == 5, 'on import'\n",
