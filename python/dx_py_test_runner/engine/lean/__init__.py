@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from dx_py_test_runner.engine.lean.frames import internal
 from dx_py_test_runner.engine.lean.guards import why_no_lean_protocol
 from dx_py_test_runner.engine.lean.passes import Passed
 from dx_py_test_runner.engine.lean.protocol import LeanProtocol
@@ -23,6 +24,7 @@ def runner_for(session: Any, tell: Callable[[Passed], None]) -> Iterator[Callabl
 
     if why_no_lean_protocol(config):
 
+        @internal
         def run_real(item: Any, nextitem: Any) -> None:
             hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
 
@@ -30,8 +32,8 @@ def runner_for(session: Any, tell: Callable[[Passed], None]) -> Iterator[Callabl
         return
     with LeanProtocol(session, reporter_for(config, tell)) as lean:
 
+        @internal
         def run(item: Any, nextitem: Any) -> None:
-            __tracebackhide__ = True
             if lean.can_run(item):
                 lean.run(item, nextitem)
             else:

@@ -100,7 +100,7 @@ def why_no_lean_protocol(config: Any) -> str:
             return f"--{name}"
     if option.capture not in ("fd", "sys", "no"):
         return f"--capture={option.capture}"
-    if float(config.getini("faulthandler_timeout") or 0) > 0:
+    if config.pluginmanager.hasplugin("faulthandler") and float(config.getini("faulthandler_timeout") or 0) > 0:
         return "faulthandler_timeout is set"
     if "twisted" in sys.modules:
         return "twisted is loaded"

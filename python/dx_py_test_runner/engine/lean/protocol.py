@@ -23,10 +23,12 @@ from _pytest.outcomes import OutcomeException
 from _pytest.python import Function
 from _pytest.python import pytest_pyfunc_call as call_function
 from _pytest.threadexception import collect_thread_exception, thread_exceptions
+from _pytest.skipping import evaluate_xfail_marks, xfailed_key
 from _pytest.tmpdir import tmppath_result_key
 from _pytest.unraisableexception import collect_unraisable, unraisable_exceptions
 from _pytest.warnings import catch_warnings_for_item
 
+from dx_py_test_runner.engine.lean.frames import internal
 from dx_py_test_runner.engine.lean.passes import PHASES, Passed, make_report
 from dx_py_test_runner.engine.lean.streams import Streams
 
@@ -130,9 +132,9 @@ class LeanProtocol:
             marked = self._marks[parent] = any(True for name in _TELLING_MARKS for _ in parent.iter_markers(name))
         return not marked
 
+    @internal
     def run(self, item: Any, nextitem: Any) -> None:
         """Run *item* and report it."""
-        __tracebackhide__ = True
         self._item = item
         if not self._in_context or self._reporter.needs_room(item):
             self._streams.pause()
@@ -146,6 +148,8 @@ class LeanProtocol:
         try:
             if phases.setup():
                 phases.call()
+            else:
+                phases.leave_out_call()
             if self._session.shouldfail or self._session.shouldstop:
                 nextitem = None
             phases.teardown(nextitem)
@@ -168,7 +172,7 @@ class LeanProtocol:
 class _Phases:
     """The phases of one item. Those that pass in silence are numbers only, until one does not."""
 
-    __slots__ = ("_began", "_ends", "_item", "_observed", "_protocol", "_reported", "_streams")
+    __slots__ = ("_began", "_ends", "_item", "_marked", "_marks", "_observed", "_protocol", "_reported", "_streams")
 
     def __init__(self, protocol: LeanProtocol, item: Any) -> None:
         self._protocol = protocol
@@ -176,15 +180,17 @@ class _Phases:
         self._streams = protocol._streams
         # Without fixtures no code of the user's runs but the test itself.
         self._observed = bool(item.fixturenames)
+        self._marked = False
+        self._marks = _count_marks(item) if self._observed else 0
         self._reported = not protocol._reporter.spares_reports
         self._began = time.time()
         self._ends = [time.perf_counter()]
 
     # ---- what each phase does
 
+    @internal
     def setup(self) -> bool:
         """Set up what is not yet; whether the test can be called."""
-        __tracebackhide__ = True
         item, setup = self._item, self._protocol._setup
         stack = setup.stack
         parent = item.parent
@@ -201,37 +207,74 @@ class _Phases:
             return self._leave("setup", self._catch())
         return self._leave("setup", None)
 
+    @internal
     def call(self) -> None:
         """Call the test function."""
-        __tracebackhide__ = True
         item = self._item
         if self._observed:
             self._enter("call")
         else:
             os.environ[_CURRENT_TEST] = f"{item.nodeid} (call)".replace("\0", "(null)")
+            self._streams.stay_resumed()
         if hasattr(sys, "last_type"):
             _forget_last_exception()
         try:
             try:
                 if self._observed:
-                    funcargs = item.funcargs
-                    result = item.obj(**{name: funcargs[name] for name in item._fixtureinfo.argnames})
-                else:
-                    result = item.obj()
-                if result is not None:
-                    call_function(_Returned(item, result))
+                    self._heed_new_marks()
+                try:
+                    self._call_function()
+                except TypeError as error:
+                    if _depth(error.__traceback__) > 2:
+                        raise
+                    # The arguments do not fit, nothing has run: let pytest say so in its own way.
+                    item.runtest()
             except Exception as error:
                 _remember_last_exception(error)
                 raise
             self._collect_exceptions()
         except BaseException:
+            self._evaluate_new_marks()
             self._leave("call", self._catch())
         else:
+            self._evaluate_new_marks()
             self._leave("call", None)
 
+    @internal
+    def _call_function(self) -> None:
+        item = self._item
+        if self._observed:
+            funcargs = item.funcargs
+            result = item.obj(**{name: funcargs[name] for name in item._fixtureinfo.argnames})
+        else:
+            result = item.obj()
+        if result is not None:
+            call_function(_Returned(item, result))
+
+    def _heed_new_marks(self) -> None:
+        """A fixture may have marked its test: as the skipping plugin does it before a call."""
+        xfailed = self._evaluate_new_marks()
+        if xfailed and not self._item.config.option.runxfail and not xfailed.run:
+            raise pytest.xfail.Exception("[NOTRUN] " + xfailed.reason, pytrace=False)
+
+    def _evaluate_new_marks(self) -> Any:
+        """What marks that are new since the item began say of failures, for the report."""
+        item = self._item
+        if not self._observed or _count_marks(item) == self._marks:
+            return None
+        xfailed = item.stash.get(xfailed_key, None)
+        if xfailed is None:
+            item.stash[xfailed_key] = xfailed = evaluate_xfail_marks(item)
+        self._marked = self._marked or xfailed is not None
+        return xfailed
+
+    def leave_out_call(self) -> None:
+        """There is nothing to call the test with."""
+        self._ends.append(self._ends[-1])
+
+    @internal
     def teardown(self, nextitem: Any) -> None:
         """Tear down what *nextitem* does not share."""
-        __tracebackhide__ = True
         item, setup = self._item, self._protocol._setup
         if not self._observed:
             stack = setup.stack
@@ -295,7 +338,7 @@ class _Phases:
         if self._observed:
             self._streams.end()
         silent = self._streams.silent()
-        if silent and excinfo is None and not self._reported:
+        if silent and excinfo is None and not self._reported and not self._marked:
             if self._observed:
                 self._item.stash.setdefault(tmppath_result_key, {})[when] = True
             return True
@@ -333,6 +376,15 @@ class _Phases:
         return report
 
 
+def _count_marks(item: Any) -> int:
+    """How many marks *item* and its parents have."""
+    count, node = 0, item
+    while node is not None:
+        count += len(node.own_markers)
+        node = node.parent
+    return count
+
+
 def _is_plain(function: Any) -> bool:
     """Whether calling *function* runs a test: a coroutine function is a matter for a plugin, a property for hypothesis."""
     code = getattr(function, "__code__", None)
@@ -358,6 +410,13 @@ class _Returned:
 
 class _NoArguments:
     argnames = ()
+
+
+def _depth(traceback: Any) -> int:
+    depth = 0
+    while traceback is not None:
+        depth, traceback = depth + 1, traceback.tb_next
+    return depth
 
 
 def _forget_last_exception() -> None:

@@ -48,6 +48,11 @@ class Streams:
             self._detach_handlers()
             self._renew_handlers()
 
+    def stay_resumed(self) -> None:
+        """A phase begins, and perhaps something was reported before it."""
+        if not self._resumed:
+            self.resume()
+
     def pause(self) -> None:
         """No item is running: the streams are the user's, the root logger is nobody's."""
         if self._resumed:
@@ -76,7 +81,7 @@ class Streams:
             self._manager.activate_fixture()
         for handler in self._handlers:
             handler.reset()
-        item.stash[caplog_records_key][when] = self._caplog.records
+        item.stash.setdefault(caplog_records_key, {})[when] = self._caplog.records
         item.stash[caplog_handler_key] = self._caplog
 
     def end(self) -> None:
