@@ -28,6 +28,7 @@ from _pytest.tmpdir import tmppath_result_key
 from _pytest.unraisableexception import collect_unraisable, unraisable_exceptions
 from _pytest.warnings import catch_warnings_for_item
 
+from dx_py_test_runner.engine.lean import guards
 from dx_py_test_runner.engine.lean.frames import internal
 from dx_py_test_runner.engine.lean.passes import PHASES, Passed, make_report
 from dx_py_test_runner.engine.lean.streams import Streams
@@ -55,6 +56,9 @@ class LeanProtocol:
             pytest.exit.Exception,
             KeyboardInterrupt,
         )
+        # pluggy's own lists, which it changes in place: looked at for every item.
+        self._implementations = [getattr(config.hook, name)._hookimpls for guard in guards.GUARDS for name in guard.hooks]
+        self._implementation_count = sum(map(len, self._implementations))
         self._unraisable = config.stash[unraisable_exceptions]
         self._thread_exceptions = config.stash[thread_exceptions]
         self._marks: dict[Any, bool] = {}
@@ -119,8 +123,14 @@ class LeanProtocol:
 
     # ---- one item
 
+    def hooks_have_changed(self) -> bool:
+        """Whether plugins have come or gone since the loop began."""
+        return sum(map(len, self._implementations)) != self._implementation_count
+
     def can_run(self, item: Any) -> bool:
         """Whether *item* is a plain test function without marks that matter here."""
+        if self.hooks_have_changed():
+            return False
         if type(item) is not Function or not _is_plain(item.obj) or "hypothesis" in sys.modules:
             return False
         for mark in item.own_markers:
@@ -212,6 +222,9 @@ class _Phases:
         """Call the test function."""
         item = self._item
         if self._observed:
+            if self._must_be_real():
+                self._run_real("call")
+                return
             self._enter("call")
         else:
             os.environ[_CURRENT_TEST] = f"{item.nodeid} (call)".replace("\0", "(null)")
@@ -222,11 +235,7 @@ class _Phases:
             try:
                 if self._observed:
                     self._heed_new_marks()
-                try:
-                    self._call_function()
-                except TypeError as error:
-                    if _depth(error.__traceback__) > 2:
-                        raise
+                if not self._call_function():
                     # The arguments do not fit, nothing has run: let pytest say so in its own way.
                     item.runtest()
             except Exception as error:
@@ -241,15 +250,22 @@ class _Phases:
             self._leave("call", None)
 
     @internal
-    def _call_function(self) -> None:
+    def _call_function(self) -> bool:
+        """Call the test; whether that was possible."""
         item = self._item
-        if self._observed:
-            funcargs = item.funcargs
-            result = item.obj(**{name: funcargs[name] for name in item._fixtureinfo.argnames})
-        else:
-            result = item.obj()
+        try:
+            if self._observed:
+                funcargs = item.funcargs
+                result = item.obj(**{name: funcargs[name] for name in item._fixtureinfo.argnames})
+            else:
+                result = item.obj()
+        except TypeError as error:
+            if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+                raise
+            return False
         if result is not None:
             call_function(_Returned(item, result))
+        return True
 
     def _heed_new_marks(self) -> None:
         """A fixture may have marked its test: as the skipping plugin does it before a call."""
@@ -283,6 +299,9 @@ class _Phases:
                 stack.popitem()
                 self._pass("teardown")
                 return
+        if self._observed and self._must_be_real():
+            self._run_real("teardown", nextitem=nextitem)
+            return
         self._observed = True
         self._enter("teardown")
         try:
@@ -293,6 +312,17 @@ class _Phases:
             self._leave("teardown", self._catch())
         else:
             self._leave("teardown", None)
+
+    def _must_be_real(self) -> bool:
+        """Whether a fixture or the test has registered or unregistered a plugin that takes part."""
+        return self._protocol.hooks_have_changed()
+
+    def _run_real(self, when: Any, **more: Any) -> None:
+        """Run a phase through pytest's hooks."""
+        self._report_earlier(when)
+        self._streams.pause()
+        runner.call_and_report(self._item, when, **more)
+        self._ends.append(time.perf_counter())
 
     def finish(self) -> None:
         """Tell that the item has ended, if that is not told by the last report."""
@@ -410,13 +440,6 @@ class _Returned:
 
 class _NoArguments:
     argnames = ()
-
-
-def _depth(traceback: Any) -> int:
-    depth = 0
-    while traceback is not None:
-        depth, traceback = depth + 1, traceback.tb_next
-    return depth
 
 
 def _forget_last_exception() -> None:
