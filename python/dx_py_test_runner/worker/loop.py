@@ -15,7 +15,7 @@ import pytest
 
 from dx_py_test_runner.wire import forks, journal
 from dx_py_test_runner.wire.status import StatusPage
-from dx_py_test_runner.worker.ending import exit_grace, lasting_threads
+from dx_py_test_runner.worker.ending import exit_grace, lasting_threads, tell_pools
 from dx_py_test_runner.worker.link import Link
 from dx_py_test_runner.worker.tokens import Tokens
 
@@ -188,6 +188,7 @@ class Worker:
 
     def _wait_for_threads(self) -> None:
         """As an interpreter does at its end, but not without end: the run then ends with an error."""
+        tell_pools()
         deadline = time.monotonic() + exit_grace()
         for thread in lasting_threads():
             thread.join(max(0.0, deadline - time.monotonic()))
