@@ -16,6 +16,7 @@ import pytest
 from dx_py_test_runner.engine import reports
 from dx_py_test_runner.engine.lean import runner_for
 from dx_py_test_runner.engine.lean.passes import Passed, make_reports
+from dx_py_test_runner.engine.lean.reporting import reporter_for
 from dx_py_test_runner.tower.tower import Tower
 from dx_py_test_runner.wire import journal
 
@@ -35,7 +36,7 @@ class InlineLoop:
         self.config.pluginmanager.register(JournalPlugin(self), "dx-py-journal")
         self.tower.journal.append(journal.IDS, None, [item.nodeid for item in self.session.items])
         self._replay_into_own_journal()
-        with runner_for(self.session, self._tell_passed) as run_item:
+        with runner_for(self.session, reporter_for(self.config, self._tell_passed)) as run_item:
             self._run_items([(index, item) for index, item in enumerate(self.session.items) if index not in done], run_item)
 
     def _run_items(self, items: list[tuple[int, Any]], run_item: Callable[[Any, Any], None]) -> None:

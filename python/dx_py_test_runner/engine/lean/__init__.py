@@ -8,16 +8,14 @@ from typing import Any
 
 from dx_py_test_runner.engine.lean.frames import internal
 from dx_py_test_runner.engine.lean.guards import why_no_lean_protocol
-from dx_py_test_runner.engine.lean.passes import Passed
 from dx_py_test_runner.engine.lean.protocol import LeanProtocol
-from dx_py_test_runner.engine.lean.terminal import reporter_for
 
 
 @contextmanager
-def runner_for(session: Any, tell: Callable[[Passed], None]) -> Iterator[Callable[[Any, Any], None]]:
+def runner_for(session: Any, reporter: Any) -> Iterator[Callable[[Any, Any], None]]:
     """A function ``run(item, nextitem)`` that runs an item as ``pytest_runtest_protocol`` does and reports it.
 
-    :param tell: called with each item that has passed in silence, before the reporter is told.
+    :param reporter: one of those of ``reporting.py``.
     """
     config = session.config
     hook = config.hook
@@ -30,7 +28,7 @@ def runner_for(session: Any, tell: Callable[[Passed], None]) -> Iterator[Callabl
 
         yield run_real
         return
-    with LeanProtocol(session, reporter_for(config, tell)) as lean:
+    with LeanProtocol(session, reporter) as lean:
 
         @internal
         def run(item: Any, nextitem: Any) -> None:

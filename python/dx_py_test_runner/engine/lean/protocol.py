@@ -129,7 +129,7 @@ class LeanProtocol:
 
     def can_run(self, item: Any) -> bool:
         """Whether *item* is a plain test function without marks that matter here."""
-        if self.hooks_have_changed():
+        if self.hooks_have_changed() or not self._streams.are_open():
             return False
         if type(item) is not Function or not _is_plain(item.obj) or "hypothesis" in sys.modules:
             return False
@@ -209,8 +209,8 @@ class _Phases:
             self._pass("setup")
             return True
         self._observed = True
-        self._enter("setup")
         try:
+            self._enter("setup")
             setup.setup(item)
             self._collect_exceptions()
         except BaseException:
@@ -221,17 +221,17 @@ class _Phases:
     def call(self) -> None:
         """Call the test function."""
         item = self._item
-        if self._observed:
-            if self._must_be_real():
-                self._run_real("call")
-                return
-            self._enter("call")
-        else:
-            os.environ[_CURRENT_TEST] = f"{item.nodeid} (call)".replace("\0", "(null)")
-            self._streams.stay_resumed()
+        if self._observed and self._must_be_real():
+            self._run_real("call")
+            return
         if hasattr(sys, "last_type"):
             _forget_last_exception()
         try:
+            if self._observed:
+                self._enter("call")
+            else:
+                os.environ[_CURRENT_TEST] = f"{item.nodeid} (call)".replace("\0", "(null)")
+                self._streams.stay_resumed()
             try:
                 if self._observed:
                     self._heed_new_marks()
@@ -303,8 +303,8 @@ class _Phases:
             self._run_real("teardown", nextitem=nextitem)
             return
         self._observed = True
-        self._enter("teardown")
         try:
+            self._enter("teardown")
             setup.teardown_exact(nextitem)
             os.environ.pop(_CURRENT_TEST)
             self._collect_exceptions()
@@ -365,15 +365,20 @@ class _Phases:
     def _leave(self, when: str, excinfo: Any) -> bool:
         """A phase with code of the user's in it has ended; whether it has passed."""
         self._ends.append(time.perf_counter())
-        if self._observed:
-            self._streams.end()
-        silent = self._streams.silent()
+        silent = False
+        try:
+            if self._observed:
+                self._streams.end()
+            silent = self._streams.silent()
+            if not silent:
+                self._streams.take(self._item, when)
+        except Exception:
+            # Streams that the phase has closed: under pytest, too, that is how the phase ends.
+            excinfo = self._catch()
         if silent and excinfo is None and not self._reported and not self._marked:
             if self._observed:
                 self._item.stash.setdefault(tmppath_result_key, {})[when] = True
             return True
-        if not silent:
-            self._streams.take(self._item, when)
         self._report_earlier(when)
         return bool(self._report(when, excinfo).passed)
 

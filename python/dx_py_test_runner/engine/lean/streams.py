@@ -69,6 +69,10 @@ class Streams:
         for handler in reversed(self._handlers):
             self._root.removeHandler(handler)
 
+    def are_open(self) -> bool:
+        """Whether no test has closed what output is captured in."""
+        return not any(part.tmpfile.closed for part in self._parts)
+
     # ---- phases
 
     def begin(self, item: Any, when: str) -> None:

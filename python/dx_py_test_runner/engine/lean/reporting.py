@@ -1,4 +1,4 @@
-"""Telling pytest's terminal reporter, and nobody else, that an item has passed."""
+"""Whom to tell that an item has passed: everybody, the terminal reporter alone, or another process."""
 
 from __future__ import annotations
 
@@ -26,6 +26,24 @@ class HookReporter:
     def begins(self, item: Any) -> None:
         """An item is about to run."""
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+
+
+class Elsewhere:
+    """Tells another process, which tells whoever listens there.
+
+    :param tell: called with each item that has passed.
+    """
+
+    spares_reports = True
+
+    def __init__(self, tell: Callable[[Passed], None]) -> None:
+        self.passed = tell
+
+    def needs_room(self, _item: Any) -> bool:
+        return False
+
+    def begins(self, _item: Any) -> None:
+        """The other process knows."""
 
 
 class TerminalAlone:
