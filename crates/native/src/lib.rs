@@ -1,6 +1,7 @@
 //! `dx_py_test_runner._native`: Python's way to what is done by the megabyte. It converts arguments and results and
 //! decides nothing. Nothing here holds the interpreter while it reads or hashes.
 
+mod capture;
 mod content;
 
 use std::path::PathBuf;
@@ -11,6 +12,8 @@ use pyo3::types::PyBytes;
 /// What :mod:`dx_py_test_runner` does in Rust.
 #[pymodule]
 mod _native {
+    #[pymodule_export]
+    use super::capture::{capture_asserts, Captured};
     #[pymodule_export]
     use super::{content_hash, content_hashes, hash_bytes};
 }

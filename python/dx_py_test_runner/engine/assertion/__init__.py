@@ -1,0 +1,9 @@
+"""Assertions captured on the text, where pytest rewrites syntax trees: the same results, variables and words, sooner.
+
+:func:`install` puts it under pytest's own import hook, which goes on deciding *which* modules are rewritten.
+"""
+
+from dx_py_test_runner.engine.assertion.compile import compile_captured, prepare
+from dx_py_test_runner.engine.assertion.install import install
+
+__all__ = ["compile_captured", "prepare", "install"]
