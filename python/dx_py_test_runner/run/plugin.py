@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dx_py_test_runner.engine import garbage, hypothesis_plugin
+from dx_py_test_runner.engine import assertion, garbage, hypothesis_plugin
 from dx_py_test_runner.inputs.record import Recorder
 from dx_py_test_runner.run import distribute, fit, options, refresh, settings, xdist_names
 from dx_py_test_runner.run.inline import silence
@@ -49,6 +49,8 @@ class RunPlugin:
         self.tower.page.doing = "load:the initial conftest files"
         if self.tower.job.levels:
             self.recorder.watch_options(early_config)
+        if settings.engine(early_config) == "lean":
+            assertion.install(early_config)
         try:
             return (yield)
         finally:
