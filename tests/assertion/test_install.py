@@ -127,8 +127,23 @@ def test_nothing_is_captured(project, option):
 
 def test_bytecode_of_ours_is_not_put_where_pytests_is(project):
     run(project, "test_which.py", captured=True, PYTHONDONTWRITEBYTECODE="")
-    written = {path.name.split(".")[0] for path in project.glob("__pycache__/*-pytest-*.pyc")}
+    written = {path.name.split(".")[0] for path in project.glob("__pycache__/*-pytest-*.pyc") if "-dx-py-" not in path.name}
     assert written == {"test_tuple"}
+
+
+def test_bytecode_of_ours_is_used_for_the_same_text_alone(project):
+    run(project, "test_which.py", captured=True, PYTHONDONTWRITEBYTECODE="")
+    [cache] = project.glob("__pycache__/test_which.*-dx-py-*.pyc")
+    before = cache.read_bytes()
+    source = project / "test_which.py"
+    status = source.stat()
+    source.write_text(source.read_text() + "\ndef test_more(): assert 0\n")
+    os.utime(source, ns=(status.st_atime_ns, status.st_mtime_ns))
+    _, output, _ = run(project, "test_which.py", captured=True, PYTHONDONTWRITEBYTECODE="")
+    assert "test_more" in output and cache.read_bytes() != before
+    cache.write_bytes(b"not bytecode")
+    _, output, _ = run(project, "test_which.py", captured=True, PYTHONDONTWRITEBYTECODE="")
+    assert "test_more" in output
 
 
 def test_bytecode_of_pytests_is_read(project):

@@ -46,6 +46,7 @@ def run(directory, *arguments, **files):
         (directory / f"{name}.py").write_text(text)
     record = directory / "record.jsonl"
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(HERE), "DX_CONFORMANCE_RECORD": str(record)}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # another order, say, is not what these tests are about
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "dx_conformance_recorder"]
     subprocess.run([*command, *arguments], cwd=directory, env=environment, stdout=subprocess.DEVNULL, timeout=60)
     return parse(record.read_text().splitlines()) if record.exists() else None

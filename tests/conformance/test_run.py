@@ -55,7 +55,8 @@ def compared(tmp_path, monkeypatch, capsys):
     script(home / "venv/bin/pytest", f'#!/bin/sh\nexec {sys.executable} -m pytest "$@"\n')
     (home / "source").mkdir()
     (home / "source/test_small.py").write_text(SUITE)
-    project = Project("small", "1", ("test_small.py",), environment={"PYTHONPATH": str(site_packages)})
+    environment = {"PYTHONPATH": str(site_packages), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    project = Project("small", "1", ("test_small.py",), environment=environment)
     prepared = prepare.Prepared(project, home, prepare.Installer(None))
     monkeypatch.setattr(run, "PROJECTS", {"small": project})
     monkeypatch.setattr(prepare, "make_tools", lambda corpus: prepared.installer)

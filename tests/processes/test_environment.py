@@ -364,8 +364,9 @@ def test_exit_handlers_are_called(place: DxPy, mode: Mode) -> None:
 def test_spawned_processes_find_the_main_module(place: DxPy, mode: Mode) -> None:
     """`multiprocessing` imports the main module again in its children."""
     place.write("test_spawn.py", """
-        import multiprocessing
+        import __main__, multiprocessing, os
         def test_spawn():
+            assert os.path.basename(__main__.__file__) == "pytest"
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 assert pool.map(abs, [-1, 2]) == [1, 2]
     """)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dx_py_test_runner.daemon import explain
 from dx_py_test_runner.daemon.plan import Candidate, order_levels, surplus
-from dx_py_test_runner.run.plan import Group, groups_of, worker_count
+from dx_py_test_runner.run.plan import Group, groups_of, join, worker_count
 from dx_py_test_runner.wire import journal, status
 from dx_py_test_runner.wire.deaths import how
 from dx_py_test_runner.worker.tokens import Tokens
@@ -26,6 +26,19 @@ def test_groups_cover_every_item_once_and_never_mix_files(files):
 
 def test_items_alone_are_groups_of_one():
     assert groups_of(["a.py::x", "a.py::y"], alone=True) == [Group(0, 1), Group(1, 2)]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["x", "y", None]))))
+def test_items_of_one_label_are_in_one_group(items):
+    groups = groups_of([f"{path}.py::t" for path, _label in items])
+    labels = [label for _path, label in items]
+    joined = join(groups, labels)
+    assert [i for group in joined for i in range(*group)] == list(range(len(items)))
+    assert {group.start for group in joined} <= {group.start for group in groups}
+    for label in ("x", "y"):
+        assert len({g for g in joined for i in range(*g) if labels[i] == label}) <= 1
+    if not any(labels):
+        assert joined == groups
 
 
 def test_no_more_workers_than_groups():

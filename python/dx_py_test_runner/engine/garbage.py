@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 
+from dx_py_test_runner.engine import frozen
+
 
 def collect_until_clean(iterations: int) -> None:
     """Collect at most *iterations* times, as ``_pytest.unraisableexception.gc_collect_harder`` does it.
@@ -11,9 +13,10 @@ def collect_until_clean(iterations: int) -> None:
     Several are needed because what one collection frees may leave garbage for the next. One that finds nothing frees
     nothing, so all after it would find nothing either.
     """
-    for _ in range(iterations):
-        if gc.collect() == 0:
-            return
+    with frozen.staying_frozen():
+        for _ in range(iterations):
+            if gc.collect() == 0:
+                return
 
 
 def install() -> None:

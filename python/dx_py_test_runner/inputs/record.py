@@ -7,6 +7,7 @@ notes effects (writes, processes, connections), after which a level cannot be fo
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -170,8 +171,10 @@ class Recorder:
             for path in [path for path in self._seen.links if path.startswith(folder)]:
                 del self._seen.links[path]
         # pytest leaves hidden names out by default, and so do we; a project may want them.
-        patterns = config.getini("python_files")
-        self._hidden_count = ".*" not in config.getini("norecursedirs") or any(p[:1] in "*?[." for p in patterns)
+        # Neither setting exists without the plugin that it is for.
+        with contextlib.suppress(KeyError, ValueError):
+            patterns = config.getini("python_files")
+            self._hidden_count = ".*" not in config.getini("norecursedirs") or any(p[:1] in "*?[." for p in patterns)
 
     # ---- the environment
 

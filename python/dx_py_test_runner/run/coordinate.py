@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from dx_py_test_runner.engine import reports
+from dx_py_test_runner.engine.lean.passes import Passed
+from dx_py_test_runner.engine.lean.reporting import reporter_for
 from dx_py_test_runner.run.plan import Group
 from dx_py_test_runner.run.release import InOrder
 from dx_py_test_runner.tower.tower import Tower, flush_streams
@@ -57,6 +59,7 @@ class Coordinator:
         self._count = count
         self._after_fork = after_fork
         self._one_group_each = self.config.option.isolation == "test"
+        self._reporter = reporter_for(self.config, _nobody)
         self._order = InOrder(len(session.items))
         self._limit = Limit()
         self._tokens = Tokens(len(groups))
@@ -104,6 +107,7 @@ class Coordinator:
             worker = loop.Worker(
                 self.session, number, Link(theirs, self._limit), page, self.tower.page, self._count
             )
+            worker.spares_reports = self._reporter.spares_reports
             worker.serve(
                 [tuple(group) for group in self.groups],
                 self._tokens,
@@ -262,11 +266,16 @@ class Coordinator:
                 return
             self.tower.journal.append(kind, index, value)
             self._report(kind, index, value)
-            if kind == journal.FINISH or kind in (loop.STOPPED, loop.EXIT, loop.INTERRUPT):
+            if kind in (journal.FINISH, journal.PASSED, loop.STOPPED, loop.EXIT, loop.INTERRUPT):
                 self._check_stop(index)
 
     def _report(self, kind: str, index: int, value: Any) -> None:
         hook = self.config.hook
+        if kind == journal.PASSED:
+            item = self.session.items[index]
+            self._reporter.begins(item)
+            self._reporter.passed(Passed(item, *value))
+            return
         nodeid = self.session.items[index].nodeid
         if kind == journal.REPORT:
             hook.pytest_runtest_logreport(report=reports.from_data(self.config, value))
@@ -291,6 +300,10 @@ class Coordinator:
             self._stop = self.session.Interrupted(self.session.shouldstop)
         if self._stop is not None:
             self._limit.value = min(self._limit.value, index)
+
+
+def _nobody(_passed: Passed) -> None:
+    """The journal has been written when a result is released."""
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

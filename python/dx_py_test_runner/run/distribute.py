@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dx_py_test_runner.run import options
-from dx_py_test_runner.run.plan import Group, groups_of, worker_count
+from dx_py_test_runner.run.plan import Group, groups_of, join, worker_count
 from dx_py_test_runner.tower.tower import Tower
 
 
@@ -17,6 +17,8 @@ def run_items(session: Any, tower: Tower, hazard: str | None, after_fork: Callab
     """
     alone = session.config.option.isolation == "test"
     groups = groups_of([item.nodeid for item in session.items], alone=alone)
+    if session.config.option.dist == "loadgroup":
+        groups = join(groups, [_xdist_group(item) for item in session.items])
     count = _workers(session, hazard, groups)
     if count == 1 and not (alone and not hazard):
         from dx_py_test_runner.run.inline import InlineLoop
@@ -26,6 +28,14 @@ def run_items(session: Any, tower: Tower, hazard: str | None, after_fork: Callab
         from dx_py_test_runner.run.coordinate import Coordinator
 
         Coordinator(session, tower, groups, count, after_fork).run()
+
+
+def _xdist_group(item: Any) -> str | None:
+    """The name that pytest-xdist's mark gives an item."""
+    mark = item.get_closest_marker("xdist_group")
+    if mark is None:
+        return None
+    return str(mark.args[0] if mark.args else mark.kwargs.get("name", "default"))
 
 
 def _workers(session: Any, hazard: str | None, groups: list[Group]) -> int:

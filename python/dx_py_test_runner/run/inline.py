@@ -7,13 +7,16 @@ without printing it again, reports the test that died, and goes on behind it.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from dx_py_test_runner.engine import reports
+from dx_py_test_runner.engine.lean import runner_for
+from dx_py_test_runner.engine.lean.passes import Passed, make_reports
+from dx_py_test_runner.engine.lean.reporting import reporter_for
 from dx_py_test_runner.tower.tower import Tower
 from dx_py_test_runner.wire import journal
 
@@ -33,19 +36,26 @@ class InlineLoop:
         self.config.pluginmanager.register(JournalPlugin(self), "dx-py-journal")
         self.tower.journal.append(journal.IDS, None, [item.nodeid for item in self.session.items])
         self._replay_into_own_journal()
-        items = [(index, item) for index, item in enumerate(self.session.items) if index not in done]
+        with runner_for(self.session, reporter_for(self.config, self._tell_passed)) as run_item:
+            self._run_items([(index, item) for index, item in enumerate(self.session.items) if index not in done], run_item)
+
+    def _run_items(self, items: list[tuple[int, Any]], run_item: Callable[[Any, Any], None]) -> None:
         for position, (index, item) in enumerate(items):
             following = items[position + 1][1] if position + 1 < len(items) else None
             if self.tower.page.stop:
                 raise self.session.Interrupted("stopped by the user between two tests")
             self.tower.page.item = index
             try:
-                self.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                run_item(item, following)
             finally:
                 # Also when pytest fails on descriptors that a test has closed: another process goes on then.
                 self.tower.journal.check()
             self.tower.page.item = None
             self.check_stop()
+
+    def _tell_passed(self, passed: Passed) -> None:
+        """Write down an item that has passed in silence."""
+        self.tower.journal.append(journal.PASSED, self.tower.page.item, passed.times())
 
     def check_stop(self) -> None:
         """Raise if the session was asked to stop (by ``-x``, ``--maxfail`` or a plugin)."""
@@ -72,7 +82,7 @@ class InlineLoop:
                     ids = value
                 elif index is not None and ids[index] in self._index:
                     self._replay(kind, ids[index], value, last)
-                    if kind == journal.FINISH:
+                    if kind in (journal.FINISH, journal.PASSED):
                         done.add(self._index[ids[index]])
         for nodeid, manner in crashed.items():
             index = self._index.get(nodeid)
@@ -86,7 +96,13 @@ class InlineLoop:
 
     def _replay(self, kind: str, nodeid: str, value: Any, last: dict[str, str]) -> None:
         hook = self.config.hook
-        if kind == journal.START:
+        if kind == journal.PASSED:
+            item = self.session.items[self._index[nodeid]]
+            hook.pytest_runtest_logstart(nodeid=nodeid, location=item.location)
+            for report in make_reports(Passed(item, *value)):
+                hook.pytest_runtest_logreport(report=report)
+            hook.pytest_runtest_logfinish(nodeid=nodeid, location=item.location)
+        elif kind == journal.START:
             hook.pytest_runtest_logstart(nodeid=nodeid, location=tuple(value))
         elif kind == journal.REPORT:
             report = reports.from_data(self.config, value)

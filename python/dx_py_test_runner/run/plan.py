@@ -32,6 +32,23 @@ def groups_of(nodeids: list[str], *, alone: bool = False) -> list[Group]:
     return groups
 
 
+def join(groups: list[Group], labels: list[str | None]) -> list[Group]:
+    """Join groups, with all between them, so that items of one label (None: of none) are in one group.
+
+    :param labels: one for each item.
+    """
+    last = {label: index for index, label in enumerate(labels) if label is not None}
+    joined: list[Group] = []
+    reach = -1
+    for group in groups:
+        if group.start <= reach:
+            joined[-1] = Group(joined[-1].start, group.stop)
+        else:
+            joined.append(group)
+        reach = max([reach, *(last[label] for label in labels[group.start : group.stop] if label is not None)])
+    return joined
+
+
 def worker_count(available: int, groups: list[Group]) -> int:
     """Workers worth starting: never more than groups."""
     return max(1, min(available, len(groups)))

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from dx_py_test_runner.engine import garbage, hypothesis_plugin
+from dx_py_test_runner.engine import assertion, garbage, hypothesis_plugin
 from dx_py_test_runner.inputs.record import Recorder
-from dx_py_test_runner.run import fit, options, refresh, settings, xdist_names
+from dx_py_test_runner.run import distribute, fit, options, refresh, settings, xdist_names
 from dx_py_test_runner.run.inline import silence
 from dx_py_test_runner.run.printed import Printed
-from dx_py_test_runner.tower import adopt, frozen, hazards
+from dx_py_test_runner.tower import adopt, hazards
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.tower import Tower
 from dx_py_test_runner.wire.status import FINISH, LOAD, TESTS
@@ -49,6 +49,8 @@ class RunPlugin:
         self.tower.page.doing = "load:the initial conftest files"
         if self.tower.job.levels:
             self.recorder.watch_options(early_config)
+        if settings.engine(early_config) == "lean":
+            assertion.install(early_config)
         try:
             return (yield)
         finally:
@@ -209,8 +211,6 @@ class RunPlugin:
             return None  # pytest's own loop raises the error
         if config.option.collectonly:
             return None
-        from dx_py_test_runner.run import distribute
-
         self.tower.page.doing = "test:"
         self.tower.page.phase = TESTS
         try:
@@ -230,7 +230,6 @@ class RunPlugin:
     def pytest_unconfigure(self) -> None:
         if self.tower.page.phase != LOAD:
             self.tower.page.doing = "finish:pytest_unconfigure"
-        frozen.stay_frozen()
 
 
 def _held(config: Any) -> set[int]:

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import NoReturn
 
 from dx_py_test_runner.run.plugin import RunPlugin
@@ -59,11 +60,14 @@ def _pytest_main(plugin: RunPlugin) -> int:
     from _pytest import config
 
     args = list(plugin.tower.job.args)
-    try:
+
+    def console_main() -> int:
         if hasattr(config, "_main"):
-            code = config._main(args=args, plugins=[plugin], prog="pytest")
-        else:
-            code = config.main(args=args, plugins=[plugin])
+            return int(config._main(args=args, plugins=[plugin], prog="pytest"))
+        return int(config.main(args=args, plugins=[plugin]))
+
+    try:
+        code = _called_by_script(console_main)
         sys.stdout.flush()
         return int(code)
     except BrokenPipeError:
@@ -71,6 +75,17 @@ def _pytest_main(plugin: RunPlugin) -> int:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         return 1
+
+
+def _called_by_script(console_main: Callable[[], int]) -> int:
+    """Call *console_main* from where pytest's command calls its own: who looks up the stack finds that command."""
+    main = sys.modules["__main__"]
+    script = getattr(main, "__file__", None)
+    if script is None:
+        return console_main()
+    vars(main).update(sys=sys, console_main=console_main)
+    exec(compile("code = console_main()", script, "exec"), vars(main))
+    return int(vars(main).pop("code"))
 
 
 def _exit_code(request: SystemExit) -> int:

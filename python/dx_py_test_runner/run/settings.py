@@ -41,6 +41,15 @@ def read(path: Any) -> dict[str, Any]:
     return table
 
 
+def engine(config: Any) -> str:
+    """Which engine is asked for, before pytest is configured. What is wrong is said by :func:`apply`."""
+    asked = getattr(config.known_args_namespace, "engine", None)
+    try:
+        return asked or read(config.rootpath / "pyproject.toml").get("engine") or "lean"
+    except pytest.UsageError:
+        return "pytest"
+
+
 def apply(config: Any) -> None:
     """Fill in what the command line left open."""
     path = config.rootpath / "pyproject.toml"

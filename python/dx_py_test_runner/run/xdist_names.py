@@ -44,3 +44,4 @@ def make_known(config: Any) -> None:
 
     config.pluginmanager.add_hookspecs(newhooks)
     config.pluginmanager.register(xdist_fixtures, "dx-py-xdist-fixtures")
+    config.addinivalue_line("markers", "xdist_group(name): with --dist loadgroup, run these tests in one worker.")

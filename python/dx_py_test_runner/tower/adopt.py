@@ -53,7 +53,15 @@ def enter(job: Job) -> None:
     if not sys.flags.safe_path:
         sys.path.insert(0, bin_dir)
     importlib.invalidate_caches()
+    _name_main_module(sys.argv[0])
     _fresh_streams()
+
+
+def _name_main_module(script: str) -> None:
+    """``multiprocessing`` and its like import the main module again, by its file, in the processes that they spawn."""
+    if os.path.exists(script):
+        main = sys.modules["__main__"]
+        main.__file__, main.__cached__ = script, None  # type: ignore[attr-defined]
 
 
 def started_with() -> dict[bytes, bytes]:

@@ -12,7 +12,8 @@ from typing import NoReturn
 from dx_py_test_runner.inputs import startup
 from dx_py_test_runner.inputs.compare import Stale, Unfit
 from dx_py_test_runner.wire.channel import Channel
-from dx_py_test_runner.tower import adopt, frozen
+from dx_py_test_runner.engine import frozen
+from dx_py_test_runner.tower import adopt
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.zygote import wait_for_job
 

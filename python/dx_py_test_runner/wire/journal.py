@@ -22,6 +22,7 @@ START = "start"
 REPORT = "report"
 FINISH = "finish"
 WARNING = "warning"
+PASSED = "passed"
 
 
 def dumps(value: Any) -> bytes:
@@ -108,6 +109,8 @@ def states(fd: int) -> tuple[list[str], dict[int, str], dict[int, str]]:
     for kind, index, value in read(fd):
         if kind == IDS:
             ids = value
+        elif kind == PASSED and index is not None:
+            outcomes[index] = "passed"
         elif kind == START and index is not None:
             phases[index] = "start"
         elif kind == REPORT and index is not None:

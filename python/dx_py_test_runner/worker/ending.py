@@ -18,3 +18,9 @@ def lasting_threads() -> list[threading.Thread]:
     """The threads that an interpreter would wait for."""
     me = threading.current_thread()
     return [t for t in threading.enumerate() if t is not me and not t.daemon and t is not threading.main_thread()]
+
+
+def tell_pools() -> None:
+    """Ask thread pools to end their threads, as an interpreter does before it waits for them."""
+    for action in reversed(getattr(threading, "_threading_atexits", [])):
+        action()

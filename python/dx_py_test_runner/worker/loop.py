@@ -13,9 +13,12 @@ from typing import Any, NoReturn
 
 import pytest
 
+from dx_py_test_runner.engine.lean import runner_for
+from dx_py_test_runner.engine.lean.passes import Passed
+from dx_py_test_runner.engine.lean.reporting import Elsewhere, HookReporter
 from dx_py_test_runner.wire import forks, journal
 from dx_py_test_runner.wire.status import StatusPage
-from dx_py_test_runner.worker.ending import exit_grace, lasting_threads
+from dx_py_test_runner.worker.ending import exit_grace, lasting_threads, tell_pools
 from dx_py_test_runner.worker.link import Link
 from dx_py_test_runner.worker.tokens import Tokens
 
@@ -48,6 +51,7 @@ class Worker:
         self.page = page
         self.run_page = run_page
         self._total = total
+        self.spares_reports = False
         self._one_group = False
         self._more = False
 
@@ -130,8 +134,15 @@ class Worker:
     # ---- running
 
     def _run(self, groups: list[tuple[int, int]], tokens: Tokens, first: tuple[int, int] | None) -> None:
+        reporter = Elsewhere(self._tell_passed) if self.spares_reports else HookReporter()
+        with runner_for(self.session, reporter) as run_item:
+            self._run_items(self._indexes(groups, tokens, first), run_item)
+
+    def _tell_passed(self, passed: Passed) -> None:
+        self.link.send(journal.PASSED, self.page.item, passed.times())
+
+    def _run_items(self, indexes: Iterator[int], run_item: Callable[[Any, Any], None]) -> None:
         items = self.session.items
-        indexes = self._indexes(groups, tokens, first)
         current = next(indexes, None)
         while current is not None:
             if self.run_page.stop or current > self.link.limit:
@@ -140,9 +151,7 @@ class Worker:
             following = next(indexes, None)
             self.page.item = current
             try:
-                self.config.hook.pytest_runtest_protocol(
-                    item=items[current], nextitem=None if following is None else items[following]
-                )
+                run_item(items[current], None if following is None else items[following])
             except pytest.exit.Exception as stop:
                 self.link.send(EXIT, current, (stop.msg, stop.returncode))
                 return
@@ -188,6 +197,7 @@ class Worker:
 
     def _wait_for_threads(self) -> None:
         """As an interpreter does at its end, but not without end: the run then ends with an error."""
+        tell_pools()
         deadline = time.monotonic() + exit_grace()
         for thread in lasting_threads():
             thread.join(max(0.0, deadline - time.monotonic()))

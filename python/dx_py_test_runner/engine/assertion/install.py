@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import marshal
+import os
 import sys
 from collections.abc import Callable
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -11,6 +15,8 @@ from typing import Any
 import pytest
 from _pytest.assertion import rewrite
 
+from dx_py_test_runner import _native
+from dx_py_test_runner.engine.assertion import compile as compiling
 from dx_py_test_runner.engine.assertion.compile import compile_captured, prepare
 
 KNOWN = {(8, 4), (9, 0), (9, 1), (9, 2)}
@@ -47,6 +53,7 @@ class _Reading:
     """In place of pytest's function that reads cached bytecode: what is not cached is compiled at once.
 
     pytest then runs it in a frame of its own, as always, and does not write it to its cache, where others would find it.
+    It is cached beside that under a name of its own, with a hash of the text that it was made of.
     """
 
     def __init__(self, read_pyc: Callable[..., CodeType | None]) -> None:
@@ -61,19 +68,55 @@ class _Reading:
         hook, module = caller.get("self"), caller.get("module")
         if not isinstance(hook, rewrite.AssertionRewritingHook) or not isinstance(module, ModuleType):
             return None
-        code = _compile(source, hook.config)
+        if not _is_wanted(hook.config):
+            return None
+        code = _code_of(source, pyc.with_name(f"{pyc.stem}-dx-py-{BUILD}.pyc"))
         if code is not None:
             prepare(code, module.__dict__)
         return code
 
 
-def _compile(source: Path, config: Any) -> CodeType | None:
-    wanted = config.stash.get(wanted_key, None)
-    # With the hook for passed assertions, explanations are built for these, too.
-    if wanted is None or not wanted(config) or config.getini("enable_assertion_pass_hook"):
-        return None
+def _code_of(source: Path, cache: Path) -> CodeType | None:
+    """The code of *source*, from *cache* if that was made of the same text."""
     try:
         text = source.read_bytes()
     except OSError:
         return None
-    return compile_captured(text, str(source), walrus=pytest.version_tuple[:2] >= WALRUS_IN_PLACE)
+    origin = MAGIC_NUMBER + _native.hash_bytes(os.fsencode(source) + b"\0" + text)
+    with contextlib.suppress(OSError, EOFError, ValueError, TypeError):
+        cached = cache.read_bytes()
+        if cached.startswith(origin):
+            code = marshal.loads(cached[len(origin) :])
+            if isinstance(code, CodeType):
+                return code
+    code = compile_captured(text, str(source), walrus=pytest.version_tuple[:2] >= WALRUS_IN_PLACE)
+    if code is not None and not sys.dont_write_bytecode:
+        with contextlib.suppress(OSError):
+            _replace(cache, origin + marshal.dumps(code))
+    return code
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a whole file or none: another run may be reading it."""
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        new.write_bytes(content)
+        new.replace(path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
+
+
+def _build() -> str:
+    """What decides which code comes out: this package and its native part, as they are installed."""
+    stamps = [os.stat(module.__file__) for module in (_native, compiling)]
+    return f"{hash(tuple((status.st_mtime_ns, status.st_size) for status in stamps)) & 0xFFFFFFFF:08x}"
+
+
+BUILD = _build()
+
+
+def _is_wanted(config: Any) -> bool:
+    # With the hook for passed assertions, explanations are built for these, too.
+    wanted = config.stash.get(wanted_key, None)
+    return wanted is not None and wanted(config) and not config.getini("enable_assertion_pass_hook")

@@ -43,10 +43,15 @@ def _freeze() -> None:
         gc.callbacks.append(_on_collection)
 
 
-def stay_frozen() -> None:
-    """From here on full collections are those of pytest's own end: nothing in them is for a test to see."""
+@contextmanager
+def staying_frozen() -> Iterator[None]:
+    """For collections that are pytest's own: what was loaded before the run is no garbage of it."""
     global _thaw_for_all
     _thaw_for_all = False
+    try:
+        yield
+    finally:
+        _thaw_for_all = True
 
 
 def _on_event(event: str, _args: object) -> None:

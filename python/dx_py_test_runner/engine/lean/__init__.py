@@ -1,0 +1,41 @@
+"""Running items without what nobody listens to: pytest's own steps, fused where only pytest's own code would see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dx_py_test_runner.engine.lean.frames import internal
+from dx_py_test_runner.engine.lean.guards import why_no_lean_protocol
+from dx_py_test_runner.engine.lean.protocol import LeanProtocol
+
+
+@contextmanager
+def runner_for(session: Any, reporter: Any) -> Iterator[Callable[[Any, Any], None]]:
+    """A function ``run(item, nextitem)`` that runs an item as ``pytest_runtest_protocol`` does and reports it.
+
+    :param reporter: one of those of ``reporting.py``.
+    """
+    config = session.config
+    hook = config.hook
+
+    if why_no_lean_protocol(config):
+
+        @internal
+        def run_real(item: Any, nextitem: Any) -> None:
+            hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+
+        yield run_real
+        return
+    with LeanProtocol(session, reporter) as lean:
+
+        @internal
+        def run(item: Any, nextitem: Any) -> None:
+            if lean.can_run(item):
+                lean.run(item, nextitem)
+            else:
+                lean.pause()
+                hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+
+        yield run

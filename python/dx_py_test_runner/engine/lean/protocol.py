@@ -1,0 +1,462 @@
+"""pytest's run protocol for plain test functions, its steps fused.
+
+What a test, a fixture or a hook can see is as under ``_pytest.runner.runtestprotocol``. What is left out is what only
+pytest's own plugins would see: contexts that are opened and closed around each phase without anything happening in
+them, reports of phases that passed in silence, hooks that nobody else implements. As soon as something does happen
+(an exception, output, a log record) the item's phases are reported through pytest's own hooks, earlier ones first.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+import time
+import warnings
+from typing import Any
+
+import pytest
+from _pytest import assertion as assertion_plugin
+from _pytest import runner
+from _pytest.assertion import util as assertion_util
+from _pytest.outcomes import OutcomeException
+from _pytest.python import Function
+from _pytest.python import pytest_pyfunc_call as call_function
+from _pytest.threadexception import collect_thread_exception, thread_exceptions
+from _pytest.skipping import evaluate_xfail_marks, xfailed_key
+from _pytest.tmpdir import tmppath_result_key
+from _pytest.unraisableexception import collect_unraisable, unraisable_exceptions
+from _pytest.warnings import catch_warnings_for_item
+
+from dx_py_test_runner.engine.lean import guards
+from dx_py_test_runner.engine.lean.frames import internal
+from dx_py_test_runner.engine.lean.passes import PHASES, Passed, make_report
+from dx_py_test_runner.engine.lean.streams import Streams
+
+_TEST_OUTCOME = (OutcomeException, Exception)
+_CURRENT_TEST = "PYTEST_CURRENT_TEST"
+
+_TELLING_MARKS = frozenset({"skip", "skipif", "xfail", "filterwarnings"})
+"""Marks that change what happens to an item: such items go through pytest's own protocol."""
+
+
+class LeanProtocol:
+    """Runs the items of one loop. Use as a context; leave it (or :meth:`pause`) before anything else runs.
+
+    :param reporter: told of items that begin and pass (``terminal.py``).
+    """
+
+    def __init__(self, session: Any, reporter: Any) -> None:
+        self._session = session
+        self._config = config = session.config
+        self._setup = session._setupstate
+        self._reporter = reporter
+        self._streams = Streams(config)
+        self._reraise = runner.get_reraise_exceptions(config) if hasattr(runner, "get_reraise_exceptions") else (
+            pytest.exit.Exception,
+            KeyboardInterrupt,
+        )
+        # pluggy's own lists, which it changes in place: looked at for every item.
+        self._implementations = [getattr(config.hook, name)._hookimpls for guard in guards.GUARDS for name in guard.hooks]
+        self._implementation_count = sum(map(len, self._implementations))
+        self._unraisable = config.stash[unraisable_exceptions]
+        self._thread_exceptions = config.stash[thread_exceptions]
+        self._marks: dict[Any, bool] = {}
+        self._warning_context: Any = None
+        self._warned: list[Any] = []
+        self._item: Any = None
+        self._in_context = False
+
+    # ---- contexts that last for many items
+
+    def __enter__(self) -> LeanProtocol:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.pause()
+
+    def pause(self) -> None:
+        """Close everything: as it is between two items under pytest."""
+        self._streams.pause()
+        if not self._in_context:
+            return
+        self._in_context = False
+        os.environ.pop(_CURRENT_TEST, None)
+        context, self._warning_context = self._warning_context, None
+        self._warned.clear()
+        context.__exit__(None, None, None)
+        assertion_util._reprcompare = self._reprcompare_before
+
+    def _resume(self) -> None:
+        if not self._in_context:
+            self._in_context = True
+            self._warning_context = catch_warnings_for_item(
+                config=self._config, ihook=self._config.hook, when="runtest", item=None
+            )
+            self._warning_context.__enter__()
+            # Recording contexts of the standard library collect into a list by its own ``append``.
+            self._show = warnings._showwarnmsg_impl  # type: ignore[attr-defined]
+            self._warned = self._show.__self__
+            self._showwarning = warnings.showwarning
+            self._filters = list(warnings.filters)
+            self._reprcompare_before = assertion_util._reprcompare
+        self._streams.resume()
+
+    def _renew_warnings(self) -> None:
+        """As a context of its own would find it: no filter of an earlier item, and every location may warn again."""
+        if warnings.filters != self._filters:
+            warnings.filters[:] = self._filters  # type: ignore[index]
+        if warnings._showwarnmsg_impl is not self._show or warnings.showwarning is not self._showwarning:  # type: ignore[attr-defined]
+            warnings._showwarnmsg_impl = self._show  # type: ignore[attr-defined]
+            warnings.showwarning = self._showwarning
+        warnings._filters_mutated()  # type: ignore[attr-defined]
+
+    def _compare(self, op: str, left: object, right: object) -> str | None:
+        """``_pytest.assertion.util._reprcompare``: as the assertion plugin makes it for each item."""
+        context = assertion_plugin.pytest_runtest_protocol(self._item)
+        next(context)
+        try:
+            return assertion_util._reprcompare(op, left, right)
+        finally:
+            context.close()
+            assertion_util._reprcompare = self._compare
+
+    # ---- one item
+
+    def hooks_have_changed(self) -> bool:
+        """Whether plugins have come or gone since the loop began."""
+        return sum(map(len, self._implementations)) != self._implementation_count
+
+    def can_run(self, item: Any) -> bool:
+        """Whether *item* is a plain test function without marks that matter here."""
+        if self.hooks_have_changed() or not self._streams.are_open():
+            return False
+        if type(item) is not Function or not _is_plain(item.obj) or "hypothesis" in sys.modules:
+            return False
+        for mark in item.own_markers:
+            if mark.name in _TELLING_MARKS:
+                return False
+        parent = item.parent
+        marked = self._marks.get(parent)
+        if marked is None:
+            marked = self._marks[parent] = any(True for name in _TELLING_MARKS for _ in parent.iter_markers(name))
+        return not marked
+
+    @internal
+    def run(self, item: Any, nextitem: Any) -> None:
+        """Run *item* and report it."""
+        self._item = item
+        if not self._in_context or self._reporter.needs_room(item):
+            self._streams.pause()
+            self._reporter.begins(item)
+        self._resume()
+        self._renew_warnings()
+        assertion_util._reprcompare = self._compare
+        if item._request is None or item._request is False:
+            item._initrequest()
+        phases = _Phases(self, item)
+        try:
+            if phases.setup():
+                phases.call()
+            else:
+                phases.leave_out_call()
+            if self._session.shouldfail or self._session.shouldstop:
+                nextitem = None
+            phases.teardown(nextitem)
+        finally:
+            item._request, item.funcargs = False, None
+        phases.finish()
+        if self._warned:
+            self._tell_warnings(item)
+
+    def _tell_warnings(self, item: Any) -> None:
+        self._streams.pause()
+        warned = list(self._warned)
+        self._warned.clear()
+        for message in warned:
+            item.ihook.pytest_warning_recorded.call_historic(
+                kwargs={"warning_message": message, "nodeid": item.nodeid, "when": "runtest", "location": None}
+            )
+
+
+class _Phases:
+    """The phases of one item. Those that pass in silence are numbers only, until one does not."""
+
+    __slots__ = ("_began", "_ends", "_item", "_marked", "_marks", "_observed", "_protocol", "_reported", "_streams")
+
+    def __init__(self, protocol: LeanProtocol, item: Any) -> None:
+        self._protocol = protocol
+        self._item = item
+        self._streams = protocol._streams
+        # Without fixtures no code of the user's runs but the test itself.
+        self._observed = bool(item.fixturenames)
+        self._marked = False
+        self._marks = _count_marks(item) if self._observed else 0
+        self._reported = not protocol._reporter.spares_reports
+        self._began = time.time()
+        self._ends = [time.perf_counter()]
+
+    # ---- what each phase does
+
+    @internal
+    def setup(self) -> bool:
+        """Set up what is not yet; whether the test can be called."""
+        item, setup = self._item, self._protocol._setup
+        stack = setup.stack
+        parent = item.parent
+        if next(reversed(stack), None) is parent and stack[parent][1] is None and not self._observed:
+            stack[item] = ([item.teardown], None)
+            self._pass("setup")
+            return True
+        self._observed = True
+        try:
+            self._enter("setup")
+            setup.setup(item)
+            self._collect_exceptions()
+        except BaseException:
+            return self._leave("setup", self._catch())
+        return self._leave("setup", None)
+
+    @internal
+    def call(self) -> None:
+        """Call the test function."""
+        item = self._item
+        if self._observed and self._must_be_real():
+            self._run_real("call")
+            return
+        if hasattr(sys, "last_type"):
+            _forget_last_exception()
+        try:
+            if self._observed:
+                self._enter("call")
+            else:
+                os.environ[_CURRENT_TEST] = f"{item.nodeid} (call)".replace("\0", "(null)")
+                self._streams.stay_resumed()
+            try:
+                if self._observed:
+                    self._heed_new_marks()
+                if not self._call_function():
+                    # The arguments do not fit, nothing has run: let pytest say so in its own way.
+                    item.runtest()
+            except Exception as error:
+                _remember_last_exception(error)
+                raise
+            self._collect_exceptions()
+        except BaseException:
+            self._evaluate_new_marks()
+            self._leave("call", self._catch())
+        else:
+            self._evaluate_new_marks()
+            self._leave("call", None)
+
+    @internal
+    def _call_function(self) -> bool:
+        """Call the test; whether that was possible."""
+        item = self._item
+        try:
+            if self._observed:
+                funcargs = item.funcargs
+                result = item.obj(**{name: funcargs[name] for name in item._fixtureinfo.argnames})
+            else:
+                result = item.obj()
+        except TypeError as error:
+            if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+                raise
+            return False
+        if result is not None:
+            call_function(_Returned(item, result))
+        return True
+
+    def _heed_new_marks(self) -> None:
+        """A fixture may have marked its test: as the skipping plugin does it before a call."""
+        xfailed = self._evaluate_new_marks()
+        if xfailed and not self._item.config.option.runxfail and not xfailed.run:
+            raise pytest.xfail.Exception("[NOTRUN] " + xfailed.reason, pytrace=False)
+
+    def _evaluate_new_marks(self) -> Any:
+        """What marks that are new since the item began say of failures, for the report."""
+        item = self._item
+        if not self._observed or _count_marks(item) == self._marks:
+            return None
+        xfailed = item.stash.get(xfailed_key, None)
+        if xfailed is None:
+            item.stash[xfailed_key] = xfailed = evaluate_xfail_marks(item)
+        self._marked = self._marked or xfailed is not None
+        return xfailed
+
+    def leave_out_call(self) -> None:
+        """There is nothing to call the test with."""
+        self._ends.append(self._ends[-1])
+
+    @internal
+    def teardown(self, nextitem: Any) -> None:
+        """Tear down what *nextitem* does not share."""
+        item, setup = self._item, self._protocol._setup
+        if not self._observed:
+            stack = setup.stack
+            finalizers = stack[item][0]
+            if len(finalizers) == 1 and nextitem is not None and nextitem.parent is item.parent:
+                stack.popitem()
+                self._pass("teardown")
+                return
+        if self._observed and self._must_be_real():
+            self._run_real("teardown", nextitem=nextitem)
+            return
+        self._observed = True
+        try:
+            self._enter("teardown")
+            setup.teardown_exact(nextitem)
+            os.environ.pop(_CURRENT_TEST)
+            self._collect_exceptions()
+        except BaseException:
+            self._leave("teardown", self._catch())
+        else:
+            self._leave("teardown", None)
+
+    def _must_be_real(self) -> bool:
+        """Whether a fixture or the test has registered or unregistered a plugin that takes part."""
+        return self._protocol.hooks_have_changed()
+
+    def _run_real(self, when: Any, **more: Any) -> None:
+        """Run a phase through pytest's hooks."""
+        self._report_earlier(when)
+        self._streams.pause()
+        runner.call_and_report(self._item, when, **more)
+        self._ends.append(time.perf_counter())
+
+    def finish(self) -> None:
+        """Tell that the item has ended, if that is not told by the last report."""
+        protocol, item = self._protocol, self._item
+        if self._observed:
+            self._streams.forget(item)
+        if self._reported:
+            self._streams.pause()
+            item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        else:
+            protocol._reporter.passed(Passed(item, self._began, *self._ends))
+
+    # ---- around the phases
+
+    def _pass(self, when: str) -> None:
+        """A phase in which no code of the user's could run."""
+        self._ends.append(time.perf_counter())
+        if self._reported:
+            self._report(when, None)
+
+    def _enter(self, when: str) -> None:
+        item = self._item
+        os.environ[_CURRENT_TEST] = f"{item.nodeid} ({when})".replace("\0", "(null)")
+        self._streams.begin(item, when)
+
+    def _collect_exceptions(self) -> None:
+        protocol = self._protocol
+        if protocol._unraisable:
+            collect_unraisable(protocol._config)
+        if protocol._thread_exceptions:
+            collect_thread_exception(protocol._config)
+
+    def _catch(self) -> Any:
+        """The exception being handled, unless it ends the run."""
+        excinfo = pytest.ExceptionInfo.from_current()
+        if isinstance(excinfo.value, self._protocol._reraise):
+            raise excinfo.value
+        return excinfo
+
+    def _leave(self, when: str, excinfo: Any) -> bool:
+        """A phase with code of the user's in it has ended; whether it has passed."""
+        self._ends.append(time.perf_counter())
+        silent = False
+        try:
+            if self._observed:
+                self._streams.end()
+            silent = self._streams.silent()
+            if not silent:
+                self._streams.take(self._item, when)
+        except Exception:
+            # Streams that the phase has closed: under pytest, too, that is how the phase ends.
+            excinfo = self._catch()
+        if silent and excinfo is None and not self._reported and not self._marked:
+            if self._observed:
+                self._item.stash.setdefault(tmppath_result_key, {})[when] = True
+            return True
+        self._report_earlier(when)
+        return bool(self._report(when, excinfo).passed)
+
+    def _report_earlier(self, when: str) -> None:
+        """Report the phases before *when*, which have passed in silence, if none has been reported yet."""
+        if self._reported:
+            return
+        self._reported = True
+        item, hook = self._item, self._item.ihook
+        self._streams.pause()
+        hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for number, earlier in enumerate(PHASES[: PHASES.index(when)]):
+            hook.pytest_runtest_logreport(report=make_report(item, earlier, *self._times(number)))
+
+    def _times(self, number: int) -> tuple[float, float]:
+        """When a phase began, and how long it took."""
+        first, start, end = self._ends[0], self._ends[number], self._ends[number + 1]
+        return self._began + start - first, end - start
+
+    def _report(self, when: Any, excinfo: Any) -> Any:
+        """As ``_pytest.runner.call_and_report`` does it behind the call."""
+        self._streams.pause()
+        item = self._item
+        start, duration = self._times(PHASES.index(when))
+        call = pytest.CallInfo(None, excinfo, start, start + duration, duration, when, _ispytest=True)
+        report = item.ihook.pytest_runtest_makereport(item=item, call=call)
+        item.ihook.pytest_runtest_logreport(report=report)
+        if runner.check_interactive_exception(call, report):
+            item.ihook.pytest_exception_interact(node=item, call=call, report=report)
+        return report
+
+
+def _count_marks(item: Any) -> int:
+    """How many marks *item* and its parents have."""
+    count, node = 0, item
+    while node is not None:
+        count += len(node.own_markers)
+        node = node.parent
+    return count
+
+
+def _is_plain(function: Any) -> bool:
+    """Whether calling *function* runs a test: a coroutine function is a matter for a plugin, a property for hypothesis."""
+    code = getattr(function, "__code__", None)
+    if code is None or code.co_flags & _ASYNC:
+        return False
+    attributes = function.__dict__
+    return not attributes or attributes.keys() <= _HARMLESS_ATTRIBUTES
+
+
+_ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
+_HARMLESS_ATTRIBUTES = frozenset({"pytestmark", "__wrapped__", "__signature__"})
+
+
+class _Returned:
+    """A test that has been called, for pytest to judge what it has returned."""
+
+    def __init__(self, item: Any, result: object) -> None:
+        self.nodeid = item.nodeid
+        self.funcargs: dict[str, object] = {}
+        self._fixtureinfo = _NoArguments
+        self.obj = lambda: result
+
+
+class _NoArguments:
+    argnames = ()
+
+
+def _forget_last_exception() -> None:
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        if hasattr(sys, name):
+            delattr(sys, name)
+
+
+def _remember_last_exception(error: Exception) -> None:
+    """For a debugger that is started behind the session."""
+    sys.last_type, sys.last_value = type(error), error
+    if sys.version_info >= (3, 12):
+        sys.last_exc = error
+    assert error.__traceback__ is not None
+    sys.last_traceback = error.__traceback__.tb_next

@@ -1,0 +1,117 @@
+"""Captured output and log records of items that are run one after the other: looked at, and only read if there are any."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Any
+
+from _pytest.capture import FDCapture, SysCapture
+from _pytest.logging import caplog_handler_key, caplog_records_key
+
+
+class Streams:
+    """The capture manager's and the logging plugin's part of an item's phases.
+
+    While resumed, everything is as inside of a phase under pytest; while paused, as between two.
+    """
+
+    def __init__(self, config: Any) -> None:
+        self._manager = config.pluginmanager.getplugin("capturemanager")
+        logs = config.pluginmanager.getplugin("logging-plugin")
+        self._caplog, self._report = logs.caplog_handler, logs.report_handler
+        self._handlers = [self._caplog, self._report]
+        self._root = logging.getLogger()
+        self._resumed = False
+        capturing = self._manager._global_capturing
+        self._parts = [part for part in (capturing.out, capturing.err) if part is not None]
+        self._fds = [part.tmpfile.fileno() for part in self._parts if type(part) is FDCapture]
+        self._buffers = [part.tmpfile.buffer for part in self._parts if type(part) is SysCapture]
+
+    # ---- between items
+
+    def resume(self) -> None:
+        """An item begins: whatever an earlier one has done to the standard streams and to the root logger is undone."""
+        if not self._resumed:
+            self._resumed = True
+            self._manager.resume_global_capture()
+            self._renew_handlers()
+            return
+        for part in self._parts:
+            if type(part) is FDCapture:
+                os.dup2(part.tmpfile.fileno(), part.targetfd)
+                part = part.syscapture
+            if getattr(sys, part.name) is not part.tmpfile:
+                setattr(sys, part.name, part.tmpfile)
+        if self._root.handlers[-2:] != self._handlers:
+            self._detach_handlers()
+            self._renew_handlers()
+
+    def stay_resumed(self) -> None:
+        """A phase begins, and perhaps something was reported before it."""
+        if not self._resumed:
+            self.resume()
+
+    def pause(self) -> None:
+        """No item is running: the streams are the user's, the root logger is nobody's."""
+        if self._resumed:
+            self._resumed = False
+            self._detach_handlers()
+            self._manager.suspend_global_capture(in_=False)
+
+    def _renew_handlers(self) -> None:
+        for handler in self._handlers:
+            handler.reset()
+            self._root.addHandler(handler)
+
+    def _detach_handlers(self) -> None:
+        for handler in reversed(self._handlers):
+            self._root.removeHandler(handler)
+
+    def are_open(self) -> bool:
+        """Whether no test has closed what output is captured in."""
+        return not any(part.tmpfile.closed for part in self._parts)
+
+    # ---- phases
+
+    def begin(self, item: Any, when: str) -> None:
+        """A phase in which the user's code can look at its log records, or has replaced the streams' capture."""
+        if when == "setup":
+            item.stash[caplog_records_key] = {}
+        else:
+            self.resume()
+        if self._manager._capture_fixture is not None:
+            self._manager.activate_fixture()
+        for handler in self._handlers:
+            handler.reset()
+        item.stash.setdefault(caplog_records_key, {})[when] = self._caplog.records
+        item.stash[caplog_handler_key] = self._caplog
+
+    def end(self) -> None:
+        """The phase has ended."""
+        if self._manager._capture_fixture is not None:
+            self._manager.deactivate_fixture()
+
+    def forget(self, item: Any) -> None:
+        """The item has ended."""
+        item.stash._storage.pop(caplog_records_key, None)
+        item.stash._storage.pop(caplog_handler_key, None)
+
+    def silent(self) -> bool:
+        """Whether the phase has neither written nor logged anything."""
+        if self._report.records or self._caplog.records:
+            return False
+        for fd in self._fds:
+            if os.fstat(fd).st_size:
+                return False
+        return not any(buffer.tell() for buffer in self._buffers)
+
+    def take(self, item: Any, when: str) -> None:
+        """Pause, and put what was written and logged among the item's sections."""
+        log = self._report.stream.getvalue().strip()
+        self.pause()
+        captured = self._manager.read_global_capture()
+        item.add_report_section(when, "stdout", captured.out)
+        item.add_report_section(when, "stderr", captured.err)
+        item.add_report_section(when, "log", log)
