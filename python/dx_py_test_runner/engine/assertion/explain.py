@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from _pytest.assertion import rewrite
 
 from dx_py_test_runner import _native
+from dx_py_test_runner.engine.frames import internal
 
 
 class Explanation(NamedTuple):
@@ -35,6 +36,7 @@ class Explanation(NamedTuple):
     """What the filled template is assigned to."""
 
 
+@internal
 def _explain(test: str, class_name: str | None = None) -> str:
     """The text of the ``AssertionError`` for an assert statement without a message in the calling frame.
 
@@ -47,6 +49,7 @@ def _explain(test: str, class_name: str | None = None) -> str:
     return _whole(explanation, "", frame)
 
 
+@internal
 def _explain_with(test: str, class_name: str | None = None) -> Callable[[object], str]:
     """As :func:`_explain`, for a statement with a message: a function of the message, which is computed in between."""
     frame = sys._getframe(1)
@@ -65,6 +68,7 @@ explain = _native.Untraced(_explain, OWN)
 explain_with = _native.Untraced(_explain_with, OWN)
 
 
+@internal
 def _whole(explanation: Explanation, message: str, frame: FrameType) -> str:
     values = _evaluate(explanation.values, frame)
     variables = _variables(frame)
@@ -78,6 +82,7 @@ def _whole(explanation: Explanation, message: str, frame: FrameType) -> str:
 
 
 @functools.lru_cache(maxsize=1000)
+@internal
 def _explanation(test: str, class_name: str | None, has_message: bool) -> Explanation:
     statement = _statement(test)
     if has_message:
@@ -106,6 +111,7 @@ def _explanation(test: str, class_name: str | None, has_message: bool) -> Explan
     )
 
 
+@internal
 def _statement(test: str) -> ast.Assert:
     text = f"assert (\n{test}\n)" if "\n" in test or ":=" in test else f"assert {test}"
     if "\\" in test:
@@ -120,6 +126,7 @@ def _statement(test: str) -> ast.Assert:
     return statement
 
 
+@internal
 def _mangle(root: ast.AST, class_name: str) -> None:
     """Private names as the compiler would have them in that class."""
     prefix = "_" + class_name.lstrip("_")
@@ -128,17 +135,20 @@ def _mangle(root: ast.AST, class_name: str) -> None:
             node.id = prefix + node.id
 
 
+@internal
 def _evaluate(code: CodeType, frame: FrameType) -> Any:
     """Run *code* over the variables of a frame."""
     return eval(code, _names(frame), _variables(frame))
 
 
+@internal
 def _variables(frame: FrameType) -> Any:
     """The frame's variables, to read and to write."""
     # CPython 3.12 gives a copy of them where comprehensions have become part of a module's code.
     return frame.f_globals if frame.f_code.co_name == "<module>" else frame.f_locals
 
 
+@internal
 def _names(frame: FrameType) -> dict[str, Any]:
     """The names that are known besides a frame's variables."""
     code = frame.f_code

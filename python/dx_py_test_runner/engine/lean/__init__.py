@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dx_py_test_runner.engine.lean.frames import internal
+from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean.guards import why_no_lean_protocol
 from dx_py_test_runner.engine.lean.protocol import LeanProtocol
 

@@ -29,7 +29,7 @@ from _pytest.unraisableexception import collect_unraisable, unraisable_exception
 from _pytest.warnings import catch_warnings_for_item
 
 from dx_py_test_runner.engine.lean import guards
-from dx_py_test_runner.engine.lean.frames import internal
+from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean.passes import PHASES, Passed, make_report
 from dx_py_test_runner.engine.lean.streams import Streams
 
