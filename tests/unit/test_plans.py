@@ -127,7 +127,7 @@ def test_a_death_in_a_conftest_says_so():
 def test_a_death_in_a_test_resumes_behind_it():
     verdict = explain.decide(KILLED, run_state(status.TESTS, item=1, entries=[IDS, A_PASSED]), {})
     assert verdict.carry is not None and verdict.carry["resume"]
-    assert verdict.carry["crashed_items"] == {"t.py::b": "was killed by SIGSEGV (signal 11)"}
+    assert verdict.carry["crashed_items"] == {"t.py::b": ("was killed by SIGSEGV (signal 11)", 0)}
 
 
 def test_deaths_without_progress_end_in_an_account_that_names_every_test():

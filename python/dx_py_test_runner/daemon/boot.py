@@ -13,7 +13,9 @@ import sys
 def main() -> None:
     """Serve the launcher behind the descriptor named by the last argument, then stay or end as it asked."""
     if sys.argv[1:2] == ["base"]:
-        _be_base(int(sys.argv[2]))
+        from dx_py_test_runner.tower.base import serve
+
+        serve(int(sys.argv[2]))
     control = int(sys.argv[1])
     os.set_inheritable(control, False)
     os.setsid()
@@ -23,15 +25,11 @@ def main() -> None:
     if pid == 0:
         os.close(ours)
         os.close(control)
-        _be_base(theirs)
+        from dx_py_test_runner.tower.base import serve
+
+        serve(theirs)
     os.close(theirs)
     _supervise(control, pid, ours)
-
-
-def _be_base(fd: int) -> None:
-    from dx_py_test_runner.tower.base import serve
-
-    serve(fd)
 
 
 def _supervise(control: int, base: int, channel: int) -> None:

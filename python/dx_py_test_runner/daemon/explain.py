@@ -31,14 +31,14 @@ def decide(wait_status: int | None, state_fds: list[int], carry: dict[str, Any])
         return Verdict(None, f"the run's process {manner} before it began")
     page = status.StatusPage(os.dup(state_fds[0]))
     try:
-        phase, item, doing, abandoned = page.phase, page.item, page.doing, page.abandoned
+        phase, item, doing, abandoned, silent = page.phase, page.item, page.doing, page.abandoned, page.silent
     finally:
         page.close()
     if abandoned:
         return Verdict(None)
     if phase in (status.BOOT, status.LOAD):
         return _while_loading(manner, doing, carry)
-    return _while_running(manner, phase, item, doing, state_fds[1], carry)
+    return _while_running(manner, phase, (item, silent), doing, state_fds[1], carry)
 
 
 def _while_loading(manner: str, doing: str, carry: dict[str, Any]) -> Verdict:
@@ -52,15 +52,16 @@ def _while_loading(manner: str, doing: str, carry: dict[str, Any]) -> Verdict:
 
 
 def _while_running(
-    manner: str, phase: int, item: int | None, doing: str, journal_fd: int, carry: dict[str, Any]
+    manner: str, phase: int, at: tuple[int | None, int], doing: str, journal_fd: int, carry: dict[str, Any]
 ) -> Verdict:
+    item, silent = at
     ids, outcomes, phases = journal.states(journal_fd)
     progress = (len(outcomes), len(phases), item)
     stuck = carry.get("stuck", 0) + 1 if carry.get("progress") == progress else 0
     if phase == status.TESTS and stuck < _MOST_DEATHS_WITHOUT_PROGRESS:
         crashed = dict(carry.get("crashed_items", {}))
         if item is not None and item < len(ids):
-            crashed[ids[item]] = manner
+            crashed[ids[item]] = (manner, silent)
         return Verdict({**carry, "crashed_items": crashed, "resume": True, "progress": progress, "stuck": stuck})
     return Verdict(None, _account(manner, doing, ids, outcomes))
 

@@ -48,13 +48,19 @@ def from_data(config: Any, data: dict[str, Any]) -> Any:
     return report
 
 
-def crash_reports(item: Any, last_phase: str | None, manner: str, output: str = "") -> list[Any]:
+def crash_reports(
+    item: Any, last_phase: str | None, manner: str, output: str = "", *, silent: int = 0
+) -> list[Any]:
     """What to report for an item whose process died.
 
     :param last_phase: the last phase that was reported (``setup``, ``call``), or None if none was.
     :param manner: how the process ended, in words.
     :param output: what the test had written, if it could be saved.
+    :param silent: how many phases had passed, if none was reported.
     """
+    if not last_phase and silent:
+        passed = [_report(item, phase, "passed", None, "") for phase in PHASES[:silent]]
+        return passed + crash_reports(item, PHASES[silent - 1], manner, output)
     phase = PHASES[0] if last_phase not in PHASES else PHASES[min(PHASES.index(last_phase) + 1, 2)]
     where = {"setup": "while setting up", "call": "while running", "teardown": "while tearing down"}[phase]
     text = f"the process {manner} {where} {item.nodeid}"

@@ -180,14 +180,14 @@ class Coordinator:
         """The worker has ended. Children that tests left behind may still hold its end of the socket."""
         for kind, index, value in process.inbox.rest():
             self._on_message(process, kind, index, value)
-        index = process.page.item
+        index, silent = process.page.item, process.page.silent
         status = self._forget(process)
         if self._stop is None and not process.ended:
-            self._replace(process, index, status)
+            self._replace(process, index, silent, status)
         elif self._stop is None and process.more:
             self._fork(process.number, None)
 
-    def _replace(self, process: Process, index: int | None, status: int) -> None:
+    def _replace(self, process: Process, index: int | None, silent: int, status: int) -> None:
         """The item that was running is reported; the rest of its group goes to a fresh fork."""
         if index is None:
             # It never began: were it replaced at once, one that cannot begin would be replaced without end.
@@ -197,7 +197,7 @@ class Coordinator:
             last = self._last_phase.get(index)
             if index not in self._last_phase:
                 self._take(journal.START, index, item.location)
-            for report in reports.crash_reports(item, last, how(status)):
+            for report in reports.crash_reports(item, last, how(status), silent=silent):
                 self._take(journal.REPORT, index, reports.to_data(self.config, report))
             self._take(journal.FINISH, index, item.location)
         group = next(group for group in self.groups if group.start <= index < group.stop)

@@ -36,8 +36,10 @@ class InlineLoop:
         self.config.pluginmanager.register(JournalPlugin(self), "dx-py-journal")
         self.tower.journal.append(journal.IDS, None, [item.nodeid for item in self.session.items])
         self._replay_into_own_journal()
-        with runner_for(self.session, reporter_for(self.config, self._tell_passed)) as run_item:
-            self._run_items([(index, item) for index, item in enumerate(self.session.items) if index not in done], run_item)
+        items = [(index, item) for index, item in enumerate(self.session.items) if index not in done]
+        reporter = reporter_for(self.config, self._tell_passed)
+        with runner_for(self.session, reporter, self.tower.page.set_silent) as run_item:
+            self._run_items(items, run_item)
 
     def _run_items(self, items: list[tuple[int, Any]], run_item: Callable[[Any, Any], None]) -> None:
         for position, (index, item) in enumerate(items):
@@ -84,10 +86,10 @@ class InlineLoop:
                     self._replay(kind, ids[index], value, last)
                     if kind in (journal.FINISH, journal.PASSED):
                         done.add(self._index[ids[index]])
-        for nodeid, manner in crashed.items():
+        for nodeid, (manner, silent) in crashed.items():
             index = self._index.get(nodeid)
             if index is not None and index not in done:
-                self._report_crash(index, last.get(nodeid), manner)
+                self._report_crash(index, last.get(nodeid), manner, silent)
                 done.add(index)
         self.check_stop()
         return done
@@ -112,10 +114,10 @@ class InlineLoop:
         elif kind == journal.FINISH:
             hook.pytest_runtest_logfinish(nodeid=nodeid, location=tuple(value))
 
-    def _report_crash(self, index: int, last_phase: str | None, manner: str) -> None:
+    def _report_crash(self, index: int, last_phase: str | None, manner: str, silent: int) -> None:
         item = self.session.items[index]
         self._entries += [(journal.START, index, item.location)]
-        for report in reports.crash_reports(item, last_phase, manner):
+        for report in reports.crash_reports(item, last_phase, manner, silent=silent):
             self._entries.append((journal.REPORT, index, reports.to_data(self.config, report)))
             self.config.hook.pytest_runtest_logreport(report=report)
         self._entries.append((journal.FINISH, index, item.location))

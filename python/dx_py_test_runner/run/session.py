@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from typing import NoReturn
 
 from dx_py_test_runner.run.plugin import RunPlugin
@@ -59,15 +59,16 @@ def _pytest_main(plugin: RunPlugin) -> int:
     """Call pytest as its console script would, with our plugin registered before anything is parsed."""
     from _pytest import config
 
+    main = getattr(config, "_main", None)
+    more = {"prog": "pytest"} if main else {}
+    namespace = vars(sys.modules["__main__"])
+    # Called from where pytest's command calls its own: who looks up the stack finds that command.
+    call = compile("code = console_main()", namespace.get("__file__") or "<pytest>", "exec")
     args = list(plugin.tower.job.args)
-
-    def console_main() -> int:
-        if hasattr(config, "_main"):
-            return int(config._main(args=args, plugins=[plugin], prog="pytest"))
-        return int(config.main(args=args, plugins=[plugin]))
-
+    namespace.update(sys=sys, console_main=functools.partial(main or config.main, args=args, plugins=[plugin], **more))
     try:
-        code = _called_by_script(console_main)
+        exec(call, namespace)
+        code = namespace.pop("code")
         sys.stdout.flush()
         return int(code)
     except BrokenPipeError:
@@ -75,17 +76,6 @@ def _pytest_main(plugin: RunPlugin) -> int:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         return 1
-
-
-def _called_by_script(console_main: Callable[[], int]) -> int:
-    """Call *console_main* from where pytest's command calls its own: who looks up the stack finds that command."""
-    main = sys.modules["__main__"]
-    script = getattr(main, "__file__", None)
-    if script is None:
-        return console_main()
-    vars(main).update(sys=sys, console_main=console_main)
-    exec(compile("code = console_main()", script, "exec"), vars(main))
-    return int(vars(main).pop("code"))
 
 
 def _exit_code(request: SystemExit) -> int:

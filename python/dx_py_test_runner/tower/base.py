@@ -40,17 +40,20 @@ def serve(fd: int) -> NoReturn:
     """Load pytest, then serve the supervisor behind descriptor *fd* for ever. Forked children run their job and end in here, too."""
     os.set_inheritable(fd, False)
     try:
-        _run_jobs(fd)
+        job = _next_job(fd)
+        from dx_py_test_runner.run.session import run_job
+
+        # Called from here: a test may count the frames below it.
+        run_job(job)
     except BaseException:
         import traceback
 
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(3)
-    os._exit(0)
 
 
-def _run_jobs(fd: int) -> None:
+def _next_job(fd: int) -> Job:
     with frozen.loading():
         _import_pytest()
     channel = Channel.from_fd(fd)
@@ -71,10 +74,7 @@ def _run_jobs(fd: int) -> None:
         if reason := startup.what_changed():
             raise Stale(reason)
 
-    job = wait_for_job(channel, "base", check)
-    from dx_py_test_runner.run.session import run_job
-
-    run_job(job)
+    return wait_for_job(channel, "base", check)
 
 
 def _import_pytest() -> None:

@@ -15,7 +15,7 @@ BOOT, LOAD, TESTS, FINISH = range(4)
 
 _MAGIC = int.from_bytes(b"DXST", "little")
 _U32 = struct.Struct("<I")
-_PID, _PHASE, _STOP, _ITEM, _TEXT_LENGTH, _TEXT = 4, 8, 12, 16, 60, 64
+_PID, _PHASE, _STOP, _ITEM, _SILENT, _TEXT_LENGTH, _TEXT = 4, 8, 12, 16, 20, 60, 64
 _NO_ITEM = 0xFFFFFFFF
 
 
@@ -79,7 +79,16 @@ class StatusPage:
 
     @item.setter
     def item(self, value: int | None) -> None:
+        self._set(_SILENT, 0)
         self._set(_ITEM, _NO_ITEM if value is None else value)
+
+    @property
+    def silent(self) -> int:
+        """How many of the item's phases have passed without having been reported yet."""
+        return self._get(_SILENT)
+
+    def set_silent(self, count: int) -> None:
+        self._set(_SILENT, count)
 
     @property
     def doing(self) -> str:

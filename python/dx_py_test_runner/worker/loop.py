@@ -135,11 +135,8 @@ class Worker:
 
     def _run(self, groups: list[tuple[int, int]], tokens: Tokens, first: tuple[int, int] | None) -> None:
         reporter = Elsewhere(self._tell_passed) if self.spares_reports else HookReporter()
-        with runner_for(self.session, reporter) as run_item:
+        with runner_for(self.session, reporter, self.page.set_silent) as run_item:
             self._run_items(self._indexes(groups, tokens, first), run_item)
-
-    def _tell_passed(self, passed: Passed) -> None:
-        self.link.send(journal.PASSED, self.page.item, passed.times())
 
     def _run_items(self, indexes: Iterator[int], run_item: Callable[[Any, Any], None]) -> None:
         items = self.session.items
@@ -163,6 +160,9 @@ class Worker:
                 self.link.send(STOPPED, current, str(self.session.shouldstop))
                 return
             current = following
+
+    def _tell_passed(self, passed: Passed) -> None:
+        self.link.send(journal.PASSED, self.page.item, passed.times())
 
     def _indexes(
         self, groups: list[tuple[int, int]], tokens: Tokens, first: tuple[int, int] | None

@@ -12,10 +12,11 @@ from dx_py_test_runner.engine.lean.protocol import LeanProtocol
 
 
 @contextmanager
-def runner_for(session: Any, reporter: Any) -> Iterator[Callable[[Any, Any], None]]:
+def runner_for(session: Any, reporter: Any, mark: Callable[[int], None]) -> Iterator[Callable[[Any, Any], None]]:
     """A function ``run(item, nextitem)`` that runs an item as ``pytest_runtest_protocol`` does and reports it.
 
     :param reporter: one of those of ``reporting.py``.
+    :param mark: told how many phases of the item have passed that are not reported yet, in case the process dies.
     """
     config = session.config
     hook = config.hook
@@ -28,7 +29,7 @@ def runner_for(session: Any, reporter: Any) -> Iterator[Callable[[Any, Any], Non
 
         yield run_real
         return
-    with LeanProtocol(session, reporter) as lean:
+    with LeanProtocol(session, reporter, mark) as lean:
 
         @internal
         def run(item: Any, nextitem: Any) -> None:

@@ -13,6 +13,7 @@ import os
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -43,14 +44,16 @@ _TELLING_MARKS = frozenset({"skip", "skipif", "xfail", "filterwarnings"})
 class LeanProtocol:
     """Runs the items of one loop. Use as a context; leave it (or :meth:`pause`) before anything else runs.
 
+    :param mark: told how many phases of an item have passed in silence, before more of the user's code runs.
     :param reporter: told of items that begin and pass (``terminal.py``).
     """
 
-    def __init__(self, session: Any, reporter: Any) -> None:
+    def __init__(self, session: Any, reporter: Any, mark: Callable[[int], None]) -> None:
         self._session = session
         self._config = config = session.config
         self._setup = session._setupstate
         self._reporter = reporter
+        self._mark = mark
         self._streams = Streams(config)
         self._reraise = runner.get_reraise_exceptions(config) if hasattr(runner, "get_reraise_exceptions") else (
             pytest.exit.Exception,
@@ -224,6 +227,7 @@ class _Phases:
         if self._observed and self._must_be_real():
             self._run_real("call")
             return
+        self._protocol._mark(0 if self._reported else 1)
         if hasattr(sys, "last_type"):
             _forget_last_exception()
         try:
@@ -303,6 +307,7 @@ class _Phases:
             self._run_real("teardown", nextitem=nextitem)
             return
         self._observed = True
+        self._protocol._mark(0 if self._reported else 2)
         try:
             self._enter("teardown")
             setup.teardown_exact(nextitem)
