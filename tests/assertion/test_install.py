@@ -90,7 +90,7 @@ def project(tmp_path):
 
 def run(project, *args, captured, **env):
     command = [sys.executable, "-m", "pytest", "-p", "dx_capture", "-p", "no:cacheprovider", "--continue-on-collection-errors", *args]
-    environment = os.environ | {"PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": "1", "DX_CAPTURE": "01"[captured], "COLUMNS": "100"} | env
+    environment = os.environ | {"PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": "1", "DX_CAPTURE": "01"[captured], "COLUMNS": "100", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | env
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=60)
     output = re.sub(r"0x[0-9a-f]+|in [0-9.]+s|\d+\.\d\ds", "…", done.stdout)
     return done.returncode, output, done.stderr
