@@ -58,10 +58,7 @@ def link_target(path: str) -> str | None:
 
 def is_folder(path: str) -> bool:
     """Whether *path* is a folder, asked without being recorded."""
-    try:
-        return stat.S_ISDIR(_real_stat(path).st_mode)
-    except (OSError, ValueError):
-        return False
+    return what_is(path) == "folder"
 
 
 def content_hash(path: str) -> bytes | None:

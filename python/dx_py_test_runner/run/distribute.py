@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dx_py_test_runner.engine.lean.guards import origin_of
 from dx_py_test_runner.run import options
 from dx_py_test_runner.run.plan import Group, groups_of, join, worker_count
 from dx_py_test_runner.tower.tower import Tower
@@ -102,7 +103,7 @@ def _shared_state(config: Any) -> str:
     with_end = _implementers(hook, _END_HOOKS)
     with_items = _implementers(hook, _ITEM_HOOKS)
     for key, (plugin, name) in with_end.items():
-        origin = _origin(plugin)
+        origin = origin_of(plugin)
         if origin.startswith(("_pytest.", "dx_py_test_runner.")) or origin.partition(".")[0] in _NEEDS_NO_SHARED_STATE:
             continue
         is_conftest = str(getattr(plugin, "__file__", "")).endswith("conftest.py")
@@ -118,7 +119,3 @@ def _implementers(hook: Any, names: tuple[str, ...]) -> dict[int, tuple[Any, str
         for implementation in getattr(hook, name).get_hookimpls():
             found.setdefault(id(implementation.plugin), (implementation.plugin, name))
     return found
-
-
-def _origin(plugin: Any) -> str:
-    return getattr(plugin, "__name__", None) or type(plugin).__module__

@@ -20,7 +20,6 @@ import pytest
 from _pytest import assertion as assertion_plugin
 from _pytest import runner
 from _pytest.assertion import util as assertion_util
-from _pytest.outcomes import OutcomeException
 from _pytest.python import Function
 from _pytest.python import pytest_pyfunc_call as call_function
 from _pytest.threadexception import collect_thread_exception, thread_exceptions
@@ -34,7 +33,6 @@ from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean.passes import PHASES, Passed, make_report
 from dx_py_test_runner.engine.lean.streams import Streams
 
-_TEST_OUTCOME = (OutcomeException, Exception)
 _CURRENT_TEST = "PYTEST_CURRENT_TEST"
 
 _TELLING_MARKS = frozenset({"skip", "skipif", "xfail", "filterwarnings"})
@@ -45,7 +43,7 @@ class LeanProtocol:
     """Runs the items of one loop. Use as a context; leave it (or :meth:`pause`) before anything else runs.
 
     :param mark: told how many phases of an item have passed in silence, before more of the user's code runs.
-    :param reporter: told of items that begin and pass (``terminal.py``).
+    :param reporter: told of items that begin and pass (``reporting.py``).
     """
 
     def __init__(self, session: Any, reporter: Any, mark: Callable[[int], None]) -> None:
@@ -224,7 +222,7 @@ class _Phases:
     def call(self) -> None:
         """Call the test function."""
         item = self._item
-        if self._observed and self._must_be_real():
+        if self._observed and self._protocol.hooks_have_changed():
             self._run_real("call")
             return
         self._protocol._mark(0 if self._reported else 1)
@@ -303,7 +301,7 @@ class _Phases:
                 stack.popitem()
                 self._pass("teardown")
                 return
-        if self._observed and self._must_be_real():
+        if self._observed and self._protocol.hooks_have_changed():
             self._run_real("teardown", nextitem=nextitem)
             return
         self._observed = True
@@ -317,10 +315,6 @@ class _Phases:
             self._leave("teardown", self._catch())
         else:
             self._leave("teardown", None)
-
-    def _must_be_real(self) -> bool:
-        """Whether a fixture or the test has registered or unregistered a plugin that takes part."""
-        return self._protocol.hooks_have_changed()
 
     def _run_real(self, when: Any, **more: Any) -> None:
         """Run a phase through pytest's hooks."""
