@@ -1,4 +1,4 @@
-"""hypothesis imports all of itself at the end of every session, used or not, to look into one set. Not with us."""
+"""hypothesis at the end of a session that has not used it: it would import all of itself, and look into every report."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from dx_py_test_runner.engine.lean.passes import PassedReports
 
 _PLUGIN = "_hypothesis_pytestplugin"
 _LOOKED_INTO = "hypothesis.internal.observability"
@@ -27,7 +29,7 @@ def _sparing(summary: Callable[[Any], None], plugin: Any) -> Callable[[Any], Non
         if "hypothesis" in sys.modules or _has_examples(terminalreporter, plugin):
             summary(terminalreporter)
         else:
-            with _nothing_observed():
+            with _nothing_observed(), _told_alone(terminalreporter):
                 summary(terminalreporter)
 
     return pytest_terminal_summary
@@ -37,8 +39,25 @@ def _has_examples(terminalreporter: Any, plugin: Any) -> bool:
     """Whether a report, maybe of another process, holds examples that hypothesis itself must put into a patch."""
     key = getattr(plugin, "FAILING_EXAMPLES_KEY", None)
     return key is None or any(
-        key in report.__dict__ for reports in terminalreporter.stats.values() for report in reports
+        key in report.__dict__ for reports in _told(terminalreporter).values() for report in reports
     )
+
+
+def _told(terminalreporter: Any) -> dict[str, list[Any]]:
+    """The reporter's reports without silent passes: no plugin has ever written anything into those."""
+    stats = terminalreporter.stats
+    return {
+        name: reports.told() if type(reports) is PassedReports else reports for name, reports in stats.items()
+    }
+
+
+@contextmanager
+def _told_alone(terminalreporter: Any) -> Iterator[None]:
+    stats, terminalreporter.stats = terminalreporter.stats, _told(terminalreporter)
+    try:
+        yield
+    finally:
+        terminalreporter.stats = stats
 
 
 @contextmanager

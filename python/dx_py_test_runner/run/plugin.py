@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dx_py_test_runner.engine import assertion, garbage, hypothesis_plugin
+from dx_py_test_runner.engine.lean.collection import lean_collection
 from dx_py_test_runner.inputs.record import Recorder
 from dx_py_test_runner.run import distribute, fit, options, refresh, settings, xdist_names
 from dx_py_test_runner.run.inline import silence
@@ -93,6 +94,12 @@ class RunPlugin:
         self.recorder.know(config)
         self.recorder.quiet = True
         self._checkpoint("configured", session, fit.Profile.of(config, self.tower.job, self.recorder))
+
+    @pytest.hookimpl(specname="pytest_collection", wrapper=True)
+    def pytest_lean_collection(self, session: Any) -> Generator[None, object, object]:
+        """Around pytest's own collection."""
+        with lean_collection(session):
+            return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(

@@ -66,13 +66,24 @@ REPORT = Guard(
     "spec/",
 )
 
-GUARDS = (PROTOCOL, CALL, REPORT)
+COLLECT = Guard(
+    "collect",
+    ("pytest_pycollect_makeitem", "pytest_generate_tests"),
+    # The last two look for coroutine functions.
+    frozenset(["python", "fixtures", "unittest", "anyio.pytest_plugin", "pytest_asyncio.plugin"]),
+    "tests/lean/test_collection.py",
+)
+
+RUNNING = (PROTOCOL, CALL, REPORT)
+"""What concerns the items' run: watched while it lasts, as fixtures and tests may register plugins."""
+
+GUARDS = (*RUNNING, COLLECT)
 
 
-def why_off(guard: Guard, config: Any) -> str:
-    """Why *guard* does not hold under *config*, or ''."""
+def why_off(guard: Guard, relay: Any) -> str:
+    """Why *guard* does not hold for the hooks of *relay* (``config.hook``, or that of a path), or ''."""
     for hook in guard.hooks:
-        for implementation in getattr(config.hook, hook).get_hookimpls():
+        for implementation in getattr(relay, hook).get_hookimpls():
             origin = origin_of(implementation.plugin)
             short = origin.removeprefix("_pytest.")
             if short not in guard.plugins and not origin.startswith(_OURS):
@@ -86,13 +97,27 @@ def origin_of(plugin: Any) -> str:
     return name if isinstance(name, str) else type(plugin).__module__
 
 
-def why_no_lean_protocol(config: Any) -> str:
-    """Why items must go through pytest's own protocol, or ''."""
-    option = config.option
-    if option.engine != "lean":
+def _why_unknown(config: Any) -> str:
+    if config.option.engine != "lean":
         return "--engine=pytest"
     if not pytest.__version__.startswith(KNOWN_PYTEST):
         return f"pytest {pytest.__version__} is not known"
+    return ""
+
+
+def why_no_lean_collection(config: Any) -> str:
+    """Why everything must be collected by pytest's own code, or ''. Hooks are asked about per collector."""
+    for name in ("python", "funcmanage"):
+        if not config.pluginmanager.hasplugin(name):
+            return f"-p no:{name}"
+    return _why_unknown(config)
+
+
+def why_no_lean_protocol(config: Any) -> str:
+    """Why items must go through pytest's own protocol, or ''."""
+    option = config.option
+    if unknown := _why_unknown(config):
+        return unknown
     if not KNOWN_PYTHON[0] <= sys.version_info[:2] < KNOWN_PYTHON[1]:
         return "this version of Python is not known"
     for name in ("usepdb", "trace", "setuponly", "setupshow", "setupplan", "fulltrace"):
@@ -106,7 +131,7 @@ def why_no_lean_protocol(config: Any) -> str:
         return "twisted is loaded"
     if config.hook.pytest_assertion_pass.get_hookimpls():
         return "somebody implements pytest_assertion_pass"
-    return _why_plugins_differ(config) or why_off(PROTOCOL, config) or why_off(CALL, config)
+    return _why_plugins_differ(config) or why_off(PROTOCOL, config.hook) or why_off(CALL, config.hook)
 
 
 def _why_plugins_differ(config: Any) -> str:

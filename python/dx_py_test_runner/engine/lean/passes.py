@@ -29,21 +29,27 @@ class Passed(NamedTuple):
         return (self.call - self.setup, self.teardown - self.call, self.end - self.teardown)
 
 
-def make_reports(passed: Passed) -> list[pytest.TestReport]:
-    """The three reports of an item that passed without a word."""
-    reports, start = [], passed.began
-    for when, duration in zip(PHASES, passed.durations(), strict=True):
-        reports.append(make_report(passed.item, when, start, duration))
-        start += duration
-    return reports
+def make_reports(passed: Passed, which: tuple[int, ...] = (0, 1, 2)) -> list[pytest.TestReport]:
+    """The reports of an item that passed without a word; of its three phases, *which*."""
+    durations = passed.durations()
+    keywords = dict.fromkeys(passed.item.keywords, 1)
+    starts = (passed.began, passed.began + durations[0], passed.began + durations[0] + durations[1])
+    return [
+        make_report(passed.item, PHASES[number], starts[number], durations[number], dict(keywords)) for number in which
+    ]
 
 
-def make_report(item: Any, when: Any, start: float, duration: float) -> pytest.TestReport:
-    """The report of a phase that passed, as ``TestReport.from_item_and_call`` makes it."""
+def make_report(
+    item: Any, when: Any, start: float, duration: float, keywords: dict[str, int] | None = None
+) -> pytest.TestReport:
+    """The report of a phase that passed, as ``TestReport.from_item_and_call`` makes it.
+
+    :param keywords: the names of the item's keywords, if they are known.
+    """
     return pytest.TestReport(
         getattr(item, "id", item.nodeid),
         item.location,
-        dict.fromkeys(item.keywords, 1),
+        dict.fromkeys(item.keywords, 1) if keywords is None else keywords,
         "passed",
         None,
         when,
@@ -73,6 +79,21 @@ class PassedReports(list):
         self._waiting.append(passed)
         self._count += len(self._which)
 
+    def told(self) -> list[Any]:
+        """The reports that exist, without those of silent passes."""
+        return [*super().__iter__(), *(entry for entry in self._waiting if type(entry) is not Passed)]
+
+    def counted(self) -> PassedReports:
+        """Those that count in the summary. Reports of silent passes always do."""
+        counted = PassedReports(self._which)
+        counted.extend(report for report in super().__iter__() if getattr(report, "count_towards_summary", True))
+        for entry in self._waiting:
+            if type(entry) is Passed:
+                counted.add(entry)
+            elif getattr(entry, "count_towards_summary", True):
+                counted.append(entry)
+        return counted
+
     def append(self, report: Any) -> None:
         self._waiting.append(report)
         self._count += 1
@@ -85,8 +106,7 @@ class PassedReports(list):
         waiting, self._waiting, self._count = self._waiting, [], 0
         for entry in waiting:
             if type(entry) is Passed:
-                reports = make_reports(entry)
-                super().extend(reports[index] for index in self._which)
+                super().extend(make_reports(entry, self._which))
             else:
                 super().append(entry)
 
@@ -132,6 +152,22 @@ class PassedReports(list):
     def __repr__(self) -> str:
         self._make()
         return super().__repr__()
+
+    def __setitem__(self, index: Any, report: Any) -> None:
+        self._make()
+        super().__setitem__(index, report)
+
+    def __delitem__(self, index: Any) -> None:
+        self._make()
+        super().__delitem__(index)
+
+    def clear(self) -> None:
+        self._waiting, self._count = [], 0
+        super().clear()
+
+    def reverse(self) -> None:
+        self._make()
+        super().reverse()
 
     def insert(self, index: Any, report: Any) -> None:
         self._make()

@@ -58,7 +58,7 @@ class LeanProtocol:
             KeyboardInterrupt,
         )
         # pluggy's own lists, which it changes in place: looked at for every item.
-        self._implementations = [getattr(config.hook, name)._hookimpls for guard in guards.GUARDS for name in guard.hooks]
+        self._implementations = [getattr(config.hook, name)._hookimpls for guard in guards.RUNNING for name in guard.hooks]
         self._implementation_count = sum(map(len, self._implementations))
         self._unraisable = config.stash[unraisable_exceptions]
         self._thread_exceptions = config.stash[thread_exceptions]
@@ -134,7 +134,8 @@ class LeanProtocol:
             return False
         if type(item) is not Function or not _is_plain(item.obj) or "hypothesis" in sys.modules:
             return False
-        for mark in item.own_markers:
+        # Lean items have no such attribute as long as nobody has asked for it.
+        for mark in item.__dict__.get("own_markers", ()):
             if mark.name in _TELLING_MARKS:
                 return False
         parent = item.parent
@@ -153,7 +154,7 @@ class LeanProtocol:
         self._resume()
         self._renew_warnings()
         assertion_util._reprcompare = self._compare
-        if item._request is None or item._request is False:
+        if item.__dict__.get("_request", True) in (None, False):
             item._initrequest()
         phases = _Phases(self, item)
         try:

@@ -63,6 +63,7 @@ class TerminalAlone:
         self._by_id = _ids_are_objects(reporter)
         self._parent: Any = None
         self._lastfailed = _last_failed(config)
+        reporter._get_reports_to_display = self._reports_to_display
 
     def begins(self, item: Any) -> None:
         """An item is about to run: its file's name must be there before the file's first dot."""
@@ -88,6 +89,13 @@ class TerminalAlone:
         _write(self._fd, self._dot)
         if reporter._show_progress_info and not reporter._is_last_item:
             self._end_line_if_full()
+
+    def _reports_to_display(self, category: str) -> list[Any]:
+        """As the reporter's method, which only wants to know how many there are."""
+        kept = self._reporter.stats.get(category, [])
+        if type(kept) is PassedReports:
+            return kept.counted()
+        return TerminalReporter._get_reports_to_display(self._reporter, category)
 
     def _keep(self, passed: Passed) -> None:
         stats = self._reporter.stats
@@ -171,4 +179,4 @@ def why_reports_are_made(config: Any) -> str:
     file = reporter._tw._file
     if file is not sys.__stdout__ or file is None:
         return "the terminal reporter writes elsewhere"
-    return guards.why_off(guards.REPORT, config)
+    return guards.why_off(guards.REPORT, config.hook)
