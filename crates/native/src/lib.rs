@@ -3,6 +3,7 @@
 
 mod capture;
 mod content;
+mod silence;
 mod untraced;
 
 use std::path::PathBuf;
@@ -15,6 +16,8 @@ use pyo3::types::PyBytes;
 mod _native {
     #[pymodule_export]
     use super::capture::{capture_asserts, Captured};
+    #[pymodule_export]
+    use super::silence::Silence;
     #[pymodule_export]
     use super::untraced::Untraced;
     #[pymodule_export]

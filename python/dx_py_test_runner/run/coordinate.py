@@ -59,7 +59,7 @@ class Coordinator:
         self._count = count
         self._after_fork = after_fork
         self._one_group_each = self.config.option.isolation == "test"
-        self._reporter = reporter_for(self.config, _nobody)
+        self._reporter = reporter_for(self.config, _nobody, self.tower.journal.set_unshown)
         self._order = InOrder(len(session.items))
         self._limit = Limit()
         self._tokens = Tokens(len(groups))
@@ -81,6 +81,7 @@ class Coordinator:
             self._release(self._order.rest())
             raise
         finally:
+            self._reporter.flush()
             self._stop_workers(signal.SIGKILL)
             self._tokens.close()
             self._selector.close()
@@ -148,6 +149,7 @@ class Coordinator:
                     self._on_end(process)
                 else:
                     self._receive(process)
+            self._reporter.flush()
             if self._stop is not None:
                 self._stop_workers(signal.SIGTERM)
 
@@ -247,6 +249,7 @@ class Coordinator:
         elif index is not None:
             self._take(kind, index, value)
         elif kind == journal.WARNING:
+            self._reporter.flush()
             self.config.hook.pytest_warning_recorded.call_historic(kwargs=warning_from_data(value))
 
     def _take(self, kind: str, index: int, value: Any) -> None:
@@ -264,7 +267,10 @@ class Coordinator:
         for kind, index, value in events:
             if self._stop is not None:
                 return
-            self.tower.journal.append(kind, index, value)
+            if kind == journal.PASSED:
+                self.tower.journal.append_passed(index, value)
+            else:
+                self.tower.journal.append(kind, index, value)
             self._report(kind, index, value)
             if kind in (journal.FINISH, journal.PASSED, loop.STOPPED, loop.EXIT, loop.INTERRUPT):
                 self._check_stop(index)
@@ -276,6 +282,7 @@ class Coordinator:
             self._reporter.begins(item)
             self._reporter.passed(Passed(item, *value))
             return
+        self._reporter.flush()
         nodeid = self.session.items[index].nodeid
         if kind == journal.REPORT:
             hook.pytest_runtest_logreport(report=reports.from_data(self.config, value))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -37,7 +37,7 @@ class InlineLoop:
         self.tower.journal.append(journal.IDS, None, [item.nodeid for item in self.session.items])
         self._replay_into_own_journal()
         items = [(index, item) for index, item in enumerate(self.session.items) if index not in done]
-        reporter = reporter_for(self.config, self._tell_passed)
+        reporter = reporter_for(self.config, self._tell_passed, self.tower.journal.set_unshown)
         with runner_for(self.session, reporter, self.tower.page.set_silent) as run_item:
             self._run_items(items, run_item)
 
@@ -57,7 +57,9 @@ class InlineLoop:
 
     def _tell_passed(self, passed: Passed) -> None:
         """Write down an item that has passed in silence."""
-        self.tower.journal.append(journal.PASSED, self.tower.page.item, passed.times())
+        index = self.tower.page.item
+        assert index is not None
+        self.tower.journal.append_passed(index, passed.times())
 
     def check_stop(self) -> None:
         """Raise if the session was asked to stop (by ``-x``, ``--maxfail`` or a plugin)."""
@@ -78,14 +80,15 @@ class InlineLoop:
         ids: list[str] = []
         last: dict[str, str] = {}
         done: set[int] = set()
-        with silence(self.config):
-            for kind, index, value in entries:
-                if kind == journal.IDS:
-                    ids = value
-                elif index is not None and ids[index] in self._index:
+        seen = len(entries) - (journal.unshown(fd) if fd is not None else 0)
+        for number, (kind, index, value) in enumerate(entries):
+            if kind == journal.IDS:
+                ids = value
+            elif index is not None and ids[index] in self._index:
+                with silence(self.config) if number < seen else nullcontext():
                     self._replay(kind, ids[index], value, last)
-                    if kind in (journal.FINISH, journal.PASSED):
-                        done.add(self._index[ids[index]])
+                if kind in (journal.FINISH, journal.PASSED):
+                    done.add(self._index[ids[index]])
         for nodeid, (manner, silent) in crashed.items():
             index = self._index.get(nodeid)
             if index is not None and index not in done:

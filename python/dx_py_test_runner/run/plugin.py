@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dx_py_test_runner.engine import assertion, garbage, hypothesis_plugin
+from dx_py_test_runner.engine.lean import paths
 from dx_py_test_runner.engine.lean.collection import lean_collection
 from dx_py_test_runner.inputs.record import Recorder
 from dx_py_test_runner.run import distribute, fit, options, refresh, settings, xdist_names
@@ -34,6 +35,7 @@ class RunPlugin:
         self.hazard: str | None = None
         self.printed = Printed()
         self.offsets: dict[int, int] = {}
+        self._collecting = contextlib.ExitStack()
         tower.page.doing = "load:pytest's configuration"
 
     # ---- configuration
@@ -69,6 +71,7 @@ class RunPlugin:
         xdist_names.make_known(config)
         if config.option.engine == "lean":
             garbage.install()
+            paths.install()
             hypothesis_plugin.spare_unused_import(config)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -83,6 +86,7 @@ class RunPlugin:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_finish(self, session: Any) -> Generator[None, object, object]:
+        self._collecting.close()
         with silence(session.config) if self.tower.job.carry.get("resume") else contextlib.nullcontext():
             return (yield)
 
@@ -94,12 +98,8 @@ class RunPlugin:
         self.recorder.know(config)
         self.recorder.quiet = True
         self._checkpoint("configured", session, fit.Profile.of(config, self.tower.job, self.recorder))
-
-    @pytest.hookimpl(specname="pytest_collection", wrapper=True)
-    def pytest_lean_collection(self, session: Any) -> Generator[None, object, object]:
-        """Around pytest's own collection."""
-        with lean_collection(session):
-            return (yield)
+        # Ends in pytest_collection_finish, which pytest calls in any case. A wrapper would be seen in internal errors.
+        self._collecting.enter_context(lean_collection(session))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import mmap
 import os
-import struct
+import sys
 
 SIZE = 4096
 BOOT, LOAD, TESTS, FINISH = range(4)
 
-_MAGIC = int.from_bytes(b"DXST", "little")
-_U32 = struct.Struct("<I")
+_MAGIC = int.from_bytes(b"DXST", sys.byteorder)
 _PID, _PHASE, _STOP, _ITEM, _SILENT, _TEXT_LENGTH, _TEXT = 4, 8, 12, 16, 20, 60, 64
 _NO_ITEM = 0xFFFFFFFF
 
@@ -26,20 +25,24 @@ class StatusPage:
         self.fd = fd
         if create:
             os.ftruncate(fd, SIZE)
-        self._map = mmap.mmap(fd, SIZE)
+        self._look_at(mmap.mmap(fd, SIZE))
         if create:
-            _U32.pack_into(self._map, 0, _MAGIC)
+            self._words[0] = _MAGIC
             self.item = None
 
     @classmethod
     def create(cls) -> StatusPage:
         return cls(os.memfd_create("dx-py-status", os.MFD_CLOEXEC), create=True)
 
+    def _look_at(self, page: mmap.mmap) -> None:
+        self._map = page
+        self._words = memoryview(page)[:_TEXT].cast("I")
+
     def _get(self, at: int) -> int:
-        return _U32.unpack_from(self._map, at)[0]
+        return self._words[at // 4]
 
     def _set(self, at: int, value: int) -> None:
-        _U32.pack_into(self._map, at, value)
+        self._words[at // 4] = value
 
     @property
     def pid(self) -> int:
@@ -79,8 +82,9 @@ class StatusPage:
 
     @item.setter
     def item(self, value: int | None) -> None:
-        self._set(_SILENT, 0)
-        self._set(_ITEM, _NO_ITEM if value is None else value)
+        words = self._words
+        words[_SILENT // 4] = 0
+        words[_ITEM // 4] = _NO_ITEM if value is None else value
 
     @property
     def silent(self) -> int:
@@ -88,7 +92,7 @@ class StatusPage:
         return self._get(_SILENT)
 
     def set_silent(self, count: int) -> None:
-        self._set(_SILENT, count)
+        self._words[_SILENT // 4] = count
 
     @property
     def doing(self) -> str:
@@ -106,8 +110,9 @@ class StatusPage:
         """Go on with a private copy, in a process that must not be taken for the run."""
         private = mmap.mmap(-1, SIZE)
         private[:] = self._map[:]
-        self._map = private
+        self._look_at(private)
 
     def close(self) -> None:
+        self._words.release()
         self._map.close()
         os.close(self.fd)

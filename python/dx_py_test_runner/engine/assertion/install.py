@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import marshal
 import os
+import struct
 import sys
 from collections.abc import Callable
-from importlib.util import MAGIC_NUMBER
+from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -60,7 +61,7 @@ class _Reading:
         self._read_pyc = read_pyc
 
     def __call__(self, source: Path, pyc: Path, *args: Any, **kwargs: Any) -> CodeType | None:
-        cached = self._read_pyc(source, pyc, *args, **kwargs)
+        cached = _read_known_pyc(source, pyc) or self._read_pyc(source, pyc, *args, **kwargs)
         if cached is not None:
             return cached
         # The import hook's method, which goes on to run the code in this module.
@@ -76,17 +77,58 @@ class _Reading:
         return code
 
 
+def _read_known_pyc(source: Path, pyc: Path) -> CodeType | None:
+    """What pytest's own function returns if all is well, in a fraction of its time. Anything else is left to it."""
+    name = str(source)
+    try:
+        data = _read(str(pyc))
+        if data[:8] == MAGIC_NUMBER + _HASHED and pytest.version_tuple[:2] >= HASHED_IN:
+            if data[8:16] != source_hash(_read(name)):
+                return None
+        elif data[:8] == MAGIC_NUMBER + _STAMPED and pytest.version_tuple[:2] < HASHED_IN:
+            status = os.stat(name)
+            stamp = struct.pack("<LL", int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF)
+            if data[8:16] != stamp:
+                return None
+        else:
+            return None
+        code = marshal.loads(memoryview(data)[16:])
+    except (OSError, EOFError, ValueError, TypeError):
+        return None
+    return code if isinstance(code, CodeType) and code.co_filename == name else None
+
+
+def _read(path: str) -> bytes:
+    """A small file's content, without the layers that :func:`open` puts above it."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        pieces = []
+        while piece := os.read(fd, _PIECE):
+            pieces.append(piece)
+            if len(piece) < _PIECE:
+                break
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    finally:
+        os.close(fd)
+
+
+_PIECE = 1 << 18
+_HASHED, _STAMPED = b"\x03\x00\x00\x00", b"\x00\x00\x00\x00"
+HASHED_IN = (9, 2)
+"""The first version of pytest that knows by content, not by time and size, whether bytecode is fresh."""
+
+
 def _code_of(source: Path, cache: Path) -> CodeType | None:
     """The code of *source*, from *cache* if that was made of the same text."""
     try:
-        text = source.read_bytes()
+        text = _read(str(source))
     except OSError:
         return None
     origin = MAGIC_NUMBER + _native.hash_bytes(os.fsencode(source) + b"\0" + text)
     with contextlib.suppress(OSError, EOFError, ValueError, TypeError):
-        cached = cache.read_bytes()
+        cached = _read(str(cache))
         if cached.startswith(origin):
-            code = marshal.loads(cached[len(origin) :])
+            code = marshal.loads(memoryview(cached)[len(origin) :])
             if isinstance(code, CodeType):
                 return code
     code = compile_captured(text, str(source), walrus=pytest.version_tuple[:2] >= WALRUS_IN_PLACE)

@@ -8,7 +8,12 @@ from typing import Any
 
 from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean.guards import why_no_lean_protocol
+from dx_py_test_runner.engine.lean.plain import PlainItems
 from dx_py_test_runner.engine.lean.protocol import LeanProtocol
+
+
+def _is_not_plain(_item: Any, _nextitem: Any) -> bool:
+    return False
 
 
 @contextmanager
@@ -31,8 +36,12 @@ def runner_for(session: Any, reporter: Any, mark: Callable[[int], None]) -> Iter
         return
     with LeanProtocol(session, reporter, mark) as lean:
 
+        run_plain = PlainItems(lean).run if reporter.spares_reports else _is_not_plain
+
         @internal
         def run(item: Any, nextitem: Any) -> None:
+            if run_plain(item, nextitem):
+                return
             if lean.can_run(item):
                 lean.run(item, nextitem)
             else:

@@ -6,19 +6,21 @@ for no parametrized fixture: then ``pytest_pycollect_makeitem`` and ``pytest_gen
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FunctionType, ModuleType
 from typing import Any
 
-from _pytest import python
+from _pytest import fixtures, python
 from _pytest.compat import getfuncargnames
 from _pytest.fixtures import FuncFixtureInfo
 from _pytest.python import Class, Function, FunctionDefinition, Module, PyCollector
 
-from dx_py_test_runner.engine.lean import guards, items
+from dx_py_test_runner.engine.frames import internal
+from dx_py_test_runner.engine.lean import guards, importing, items
 
 _INERT = frozenset({str, int, float, bool, bytes, tuple, list, dict, set, frozenset, type(None)})
 """Types of values that are never collected: they cannot be called, and have no attributes of their own."""
@@ -38,26 +40,72 @@ def lean_collection(session: Any) -> Iterator[None]:
         return
     names = _Names(session.config)
 
+    @internal
     def collect(self: Any) -> Any:
+        __tracebackhide__ = True
         if type(self) not in (Module, Class) or not names.collect_imported_tests:
             return _collect(self)
         return _Collecting(self, names).collect()
 
     manager = session._fixturemanager
-    parse = manager.parsefactories
+    parse, reorder = manager.parsefactories, fixtures.reorder_items
 
+    @internal
     def parsefactories(*args: Any, **more: Any) -> None:
+        __tracebackhide__ = True
         if more or len(args) != 1 or not _is_without_fixtures(args[0]):
             parse(*args, **more)
 
-    with items.made_lean():
-        PyCollector.collect = collect  # type: ignore[method-assign]
-        manager.parsefactories = parsefactories
-        try:
-            yield
-        finally:
-            PyCollector.collect = _collect  # type: ignore[method-assign]
-            del manager.parsefactories
+    @internal
+    def reorder_items(items: list[Any]) -> list[Any]:
+        __tracebackhide__ = True
+        # Without parameters of a scope wider than a function's there is nothing to bring together.
+        if all(type(item) is Function and "callspec" not in item.__dict__ for item in items):
+            return list(dict.fromkeys(items))
+        return reorder(items)
+
+    with items.made_lean(), contextlib.ExitStack() as undo:
+        for owner, name, lean in (
+            (PyCollector, "collect", collect),
+            (manager, "parsefactories", parsefactories),
+            (fixtures, "reorder_items", reorder_items),
+            (python, "import_path", importing.import_path),
+            (session, "genitems", _genitems(session)),
+        ):
+            undo.enter_context(_replaced(owner, name, lean))
+        yield
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """*owner* has *value* under *name* meanwhile."""
+    missing = object()
+    before = vars(owner).get(name, missing)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        if before is missing:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, before)
+
+
+def _genitems(session: Any) -> Callable[[Any], Iterator[Any]]:
+    """``session.genitems``, without asking each item for hooks that nobody implements."""
+    real = session.genitems
+    collected = session.config.hook.pytest_itemcollected
+
+    @internal
+    def genitems(node: Any) -> Iterator[Any]:
+        __tracebackhide__ = True
+        if type(node) is Function and not collected.get_hookimpls():
+            return iter((node,))
+        # Comes back for each node below.
+        generated: Iterator[Any] = real(node)
+        return generated
+
+    return genitems
 
 
 def _is_without_fixtures(node: Any) -> bool:
@@ -115,6 +163,8 @@ class _Collecting:
         self._plain = self._lean and self._may_have_plain_functions()
         self._class = collector.obj if type(collector) is Class else None
         self._closures: dict[tuple[str, ...], FuncFixtureInfo | None] = {}
+        if self._plain and not self._uses_fixtures():
+            self._closures[()] = FuncFixtureInfo((), (), [], {})
 
     def _may_have_plain_functions(self) -> bool:
         """Whether nothing around the functions says how often, or with which fixtures, they run."""
@@ -126,8 +176,17 @@ class _Collecting:
             collector.obj, "pytest_generate_tests"
         )
 
+    def _uses_fixtures(self) -> bool:
+        """Whether even functions without arguments have fixtures here."""
+        collector = self._collector
+        return any(collector.iter_markers("usefixtures")) or any(
+            True for _ in collector.session._fixturemanager._getautousenames(collector)
+        )
+
+    @internal
     def collect(self) -> list[Any]:
         """What ``PyCollector.collect`` returns."""
+        __tracebackhide__ = True
         obj = self._collector.obj
         if not getattr(obj, "__test__", True):
             return []
@@ -145,8 +204,10 @@ class _Collecting:
             found.append(values)
         return [node for values in reversed(found) for node in values]
 
+    @internal
     def _make(self, name: str, value: Any, nodes: list[Any]) -> None:
         """Append the nodes of one name to *nodes*."""
+        __tracebackhide__ = True
         if self._lean:
             kind = type(value)
             if kind is FunctionType:
@@ -190,8 +251,10 @@ class _Collecting:
             getattr(mark, "name", "parametrize") in _COLLECTING_MARKS for mark in marks
         )
 
+    @internal
     def _make_plain(self, name: str, function: Any) -> Any:
         """The one item of a plain function; None if one of its fixtures has parameters."""
+        __tracebackhide__ = True
         arguments = _argument_names(function, name, self._class)
         try:
             closure = self._closures[arguments]
@@ -204,11 +267,13 @@ class _Collecting:
         )
         return items.make(Function, self._collector, name, function, bound=True, fixtureinfo=info)
 
+    @internal
     def _closure(self, name: str, function: Any) -> FuncFixtureInfo | None:
+        __tracebackhide__ = True
         definition = items.make(FunctionDefinition, self._collector, name, function, bound=False)
         info: FuncFixtureInfo = definition._fixtureinfo
-        for fixtures in info.name2fixturedefs.values():
-            if any(fixture.params is not None for fixture in fixtures):
+        for found in info.name2fixturedefs.values():
+            if any(fixture.params is not None for fixture in found):
                 return None
         return info
 

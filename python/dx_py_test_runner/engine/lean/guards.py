@@ -110,7 +110,7 @@ def why_no_lean_collection(config: Any) -> str:
     for name in ("python", "funcmanage"):
         if not config.pluginmanager.hasplugin(name):
             return f"-p no:{name}"
-    return _why_unknown(config)
+    return "--debug" if config.option.debug else _why_unknown(config)
 
 
 def why_no_lean_protocol(config: Any) -> str:

@@ -17,6 +17,8 @@ from _pytest.mark.structures import NodeKeywords, get_unpacked_marks
 from _pytest.python import Class, Function, FunctionDefinition, Module
 from _pytest.stash import Stash
 
+from dx_py_test_runner.engine.frames import internal
+
 try:
     from _pytest.nodeid import NodeId
 except ImportError:  # before pytest 9.1
@@ -25,6 +27,7 @@ except ImportError:  # before pytest 9.1
 _new = object.__new__
 
 
+@internal
 def make(
     kind: type[Function],
     parent: Any,
@@ -40,6 +43,7 @@ def make(
 
     :param bound: give it an instance of its class, if *parent* is one, as items have it and definitions do not.
     """
+    __tracebackhide__ = True
     item = _new(kind)
     base = originalname or name
     item.name = name
@@ -110,8 +114,10 @@ LATE: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@internal
 def _make_late(self: Any, name: str) -> Any:
     """``__getattr__`` of items: called for what an item does not have."""
+    __tracebackhide__ = True
     maker = LATE.get(name)
     if maker is None:
         # Fails as if nobody had caught it.
@@ -150,8 +156,10 @@ def made_lean() -> Iterator[None]:
         Function.from_parent = _from_parent
 
 
+@internal
 def _from_parent_lean(kind: type[Function], parent: Any, **more: Any) -> Any:
     """``Function.from_parent``, as pytest calls it when it collects."""
+    __tracebackhide__ = True
     if (kind is Function or kind is FunctionDefinition) and type(parent) in (Module, Class) and more.keys() <= _KNOWN and "name" in more:
         name, keywords, callspec = more["name"], more.get("keywords"), more.get("callspec")
         if keywords is None or (callspec is not None and keywords == {callspec.id: True}):

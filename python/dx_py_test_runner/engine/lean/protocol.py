@@ -31,6 +31,7 @@ from _pytest.warnings import catch_warnings_for_item
 from dx_py_test_runner.engine.lean import guards
 from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean.passes import PHASES, Passed, make_report
+from dx_py_test_runner.engine.lean.plain import forget_last_exception
 from dx_py_test_runner.engine.lean.streams import Streams
 
 _CURRENT_TEST = "PYTEST_CURRENT_TEST"
@@ -67,6 +68,9 @@ class LeanProtocol:
         self._warned: list[Any] = []
         self._item: Any = None
         self._in_context = False
+        self._told_hypothesis = False
+        self.is_clean = False
+        self.compare = self._compare
 
     # ---- contexts that last for many items
 
@@ -76,9 +80,15 @@ class LeanProtocol:
     def __exit__(self, *_exc: object) -> None:
         self.pause()
 
+    def make_room(self) -> None:
+        """For what others write: nothing of ours is waiting to be written, nothing is captured."""
+        self.is_clean = False
+        self._reporter.flush()
+        self._streams.pause()
+
     def pause(self) -> None:
         """Close everything: as it is between two items under pytest."""
-        self._streams.pause()
+        self.make_room()
         if not self._in_context:
             return
         self._in_context = False
@@ -103,6 +113,13 @@ class LeanProtocol:
             self._reprcompare_before = assertion_util._reprcompare
         self._streams.resume()
 
+    def clean(self) -> None:
+        """Have everything as an item finds it."""
+        self._reporter.settle()
+        self._resume()
+        self._renew_warnings()
+        self.is_clean = True
+
     def _renew_warnings(self) -> None:
         """As a context of its own would find it: no filter of an earlier item, and every location may warn again."""
         if warnings.filters != self._filters:
@@ -120,7 +137,7 @@ class LeanProtocol:
             return assertion_util._reprcompare(op, left, right)
         finally:
             context.close()
-            assertion_util._reprcompare = self._compare
+            assertion_util._reprcompare = self.compare
 
     # ---- one item
 
@@ -132,13 +149,27 @@ class LeanProtocol:
         """Whether *item* is a plain test function without marks that matter here."""
         if self.hooks_have_changed() or not self._streams.are_open():
             return False
-        if type(item) is not Function or not _is_plain(item.obj) or "hypothesis" in sys.modules:
+        if type(item) is not Function or not _is_plain(item.obj) or not self.has_told_hypothesis():
             return False
         # Lean items have no such attribute as long as nobody has asked for it.
         for mark in item.__dict__.get("own_markers", ()):
             if mark.name in _TELLING_MARKS:
                 return False
-        parent = item.parent
+        return self.is_unmarked(item.parent)
+
+    def has_told_hypothesis(self) -> bool:
+        """Whether hypothesis knows where it is, if it is loaded.
+
+        Around each call its plugin says so again, in the same words, and does nothing else for functions that are not
+        its own. Once is enough: the first item after its import goes through pytest's own protocol.
+        """
+        if self._told_hypothesis or "hypothesis" not in sys.modules:
+            return True
+        self._told_hypothesis = True
+        return False
+
+    def is_unmarked(self, parent: Any) -> bool:
+        """Whether no mark of *parent* and those above it matters to its items."""
         marked = self._marks.get(parent)
         if marked is None:
             marked = self._marks[parent] = any(True for name in _TELLING_MARKS for _ in parent.iter_markers(name))
@@ -148,12 +179,13 @@ class LeanProtocol:
     def run(self, item: Any, nextitem: Any) -> None:
         """Run *item* and report it."""
         self._item = item
-        if not self._in_context or self._reporter.needs_room(item):
-            self._streams.pause()
-            self._reporter.begins(item)
-        self._resume()
-        self._renew_warnings()
-        assertion_util._reprcompare = self._compare
+        self.make_room()
+        self._reporter.settle()
+        self._reporter.begins(item)
+        self._reporter.flush()
+        self.clean()
+        self.is_clean = False
+        assertion_util._reprcompare = self.compare
         if item.__dict__.get("_request", True) in (None, False):
             item._initrequest()
         phases = _Phases(self, item)
@@ -162,17 +194,51 @@ class LeanProtocol:
                 phases.call()
             else:
                 phases.leave_out_call()
-            if self._session.shouldfail or self._session.shouldstop:
-                nextitem = None
-            phases.teardown(nextitem)
+            self._end(phases, item, nextitem)
         finally:
             item._request, item.funcargs = False, None
         phases.finish()
         if self._warned:
-            self._tell_warnings(item)
+            self.tell_warnings(item)
 
-    def _tell_warnings(self, item: Any) -> None:
-        self._streams.pause()
+    @internal
+    def _end(self, phases: _Phases, item: Any, nextitem: Any) -> None:
+        if self._session.shouldfail or self._session.shouldstop:
+            nextitem = None
+        phases.teardown(nextitem)
+
+    # ---- items without fixtures (``plain.py``) that did not just pass
+
+    @internal
+    def went_wrong(self, item: Any, nextitem: Any, times: tuple[float, float, float], error: BaseException) -> None:
+        """Go on behind a call that has raised *error*, which is being handled."""
+        phases = _Phases(self, item, times)
+        phases.failed(error)
+        self._finish(phases, item, nextitem)
+
+    @internal
+    def goes_on(
+        self, item: Any, nextitem: Any, times: tuple[float, float, float], done: float, result: object
+    ) -> None:
+        """Go on behind a call that has returned *result*, about which there is more to find out."""
+        phases = _Phases(self, item, times)
+        phases.returned(result, done)
+        self._finish(phases, item, nextitem)
+
+    @internal
+    def _finish(self, phases: _Phases, item: Any, nextitem: Any) -> None:
+        self.is_clean = False
+        try:
+            self._end(phases, item, nextitem)
+        finally:
+            item._request, item.funcargs = False, None
+        phases.finish()
+        if self._warned:
+            self.tell_warnings(item)
+
+    def tell_warnings(self, item: Any) -> None:
+        """Report the warnings that *item* has given."""
+        self.make_room()
         warned = list(self._warned)
         self._warned.clear()
         for message in warned:
@@ -186,7 +252,10 @@ class _Phases:
 
     __slots__ = ("_began", "_ends", "_item", "_marked", "_marks", "_observed", "_protocol", "_reported", "_streams")
 
-    def __init__(self, protocol: LeanProtocol, item: Any) -> None:
+    def __init__(
+        self, protocol: LeanProtocol, item: Any, times: tuple[float, float, float] | None = None
+    ) -> None:
+        """With *times* (when it began on the wall, by the clock of durations, and when it was called) *item* is set up."""
         self._protocol = protocol
         self._item = item
         self._streams = protocol._streams
@@ -195,8 +264,7 @@ class _Phases:
         self._marked = False
         self._marks = _count_marks(item) if self._observed else 0
         self._reported = not protocol._reporter.spares_reports
-        self._began = time.time()
-        self._ends = [time.perf_counter()]
+        self._began, *self._ends = times or (time.time(), time.perf_counter())
 
     # ---- what each phase does
 
@@ -228,7 +296,7 @@ class _Phases:
             return
         self._protocol._mark(0 if self._reported else 1)
         if hasattr(sys, "last_type"):
-            _forget_last_exception()
+            forget_last_exception()
         try:
             if self._observed:
                 self._enter("call")
@@ -251,6 +319,40 @@ class _Phases:
         else:
             self._evaluate_new_marks()
             self._leave("call", None)
+
+    @internal
+    def failed(self, error: BaseException) -> None:
+        """The call has raised *error*, which is being handled; or there was none, and pytest is to say why."""
+        try:
+            try:
+                if isinstance(error, TypeError) and (error.__traceback__ is None or error.__traceback__.tb_next is None):
+                    self._item.runtest()
+                else:
+                    raise
+            except Exception as raised:
+                _remember_last_exception(raised)
+                raise
+            self._collect_exceptions()
+        except BaseException:
+            self._leave("call", self._catch())
+        else:
+            self._leave("call", None)
+
+    @internal
+    def returned(self, result: object, done: float) -> None:
+        """The call has returned *result*, at the time *done*."""
+        try:
+            try:
+                if result is not None:
+                    call_function(_Returned(self._item, result))
+            except Exception as error:
+                _remember_last_exception(error)
+                raise
+            self._collect_exceptions()
+        except BaseException:
+            self._leave("call", self._catch(), done)
+        else:
+            self._leave("call", None, done)
 
     @internal
     def _call_function(self) -> bool:
@@ -320,7 +422,7 @@ class _Phases:
     def _run_real(self, when: Any, **more: Any) -> None:
         """Run a phase through pytest's hooks."""
         self._report_earlier(when)
-        self._streams.pause()
+        self._protocol.make_room()
         runner.call_and_report(self._item, when, **more)
         self._ends.append(time.perf_counter())
 
@@ -330,7 +432,7 @@ class _Phases:
         if self._observed:
             self._streams.forget(item)
         if self._reported:
-            self._streams.pause()
+            self._protocol.make_room()
             item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         else:
             protocol._reporter.passed(Passed(item, self._began, *self._ends))
@@ -362,9 +464,9 @@ class _Phases:
             raise excinfo.value
         return excinfo
 
-    def _leave(self, when: str, excinfo: Any) -> bool:
-        """A phase with code of the user's in it has ended; whether it has passed."""
-        self._ends.append(time.perf_counter())
+    def _leave(self, when: str, excinfo: Any, done: float | None = None) -> bool:
+        """A phase with code of the user's in it has ended (now, or at the time *done*); whether it has passed."""
+        self._ends.append(done or time.perf_counter())
         silent = False
         try:
             if self._observed:
@@ -388,7 +490,7 @@ class _Phases:
             return
         self._reported = True
         item, hook = self._item, self._item.ihook
-        self._streams.pause()
+        self._protocol.make_room()
         hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for number, earlier in enumerate(PHASES[: PHASES.index(when)]):
             hook.pytest_runtest_logreport(report=make_report(item, earlier, *self._times(number)))
@@ -400,7 +502,7 @@ class _Phases:
 
     def _report(self, when: Any, excinfo: Any) -> Any:
         """As ``_pytest.runner.call_and_report`` does it behind the call."""
-        self._streams.pause()
+        self._protocol.make_room()
         item = self._item
         start, duration = self._times(PHASES.index(when))
         call = pytest.CallInfo(None, excinfo, start, start + duration, duration, when, _ispytest=True)
@@ -445,12 +547,6 @@ class _Returned:
 
 class _NoArguments:
     argnames = ()
-
-
-def _forget_last_exception() -> None:
-    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
-        if hasattr(sys, name):
-            delattr(sys, name)
 
 
 def _remember_last_exception(error: Exception) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from _pytest.config import Config
@@ -19,9 +21,11 @@ class HookReporter:
 
     spares_reports = False
 
-    def needs_room(self, _item: Any) -> bool:
-        """Whether :meth:`begins` is going to write more than a dot, or call code of others."""
-        return True
+    def flush(self) -> None:
+        """Have everything written that has been reported."""
+
+    def settle(self) -> None:
+        """Output may be captured from now on: nothing that others have written to the terminal may be waiting."""
 
     def begins(self, item: Any) -> None:
         """An item is about to run."""
@@ -39,26 +43,44 @@ class Elsewhere:
     def __init__(self, tell: Callable[[Passed], None]) -> None:
         self.passed = tell
 
-    def needs_room(self, _item: Any) -> bool:
-        return False
-
     def begins(self, _item: Any) -> None:
         """The other process knows."""
+
+    def flush(self) -> None:
+        """The other process does."""
+
+    def settle(self) -> None:
+        """Nobody writes to the terminal here."""
 
 
 class TerminalAlone:
     """Does to the terminal reporter what three reports of a passed item would, and makes none of them.
 
+    What it writes is held back for as long as nobody could notice: until something else is written, or more than
+    :data:`_PATIENCE` has passed.
+
     :param tell: called first with each item that has passed.
+    :param hold: told how many of those items the user has not seen yet.
     """
 
     spares_reports = True
 
-    def __init__(self, config: Any, reporter: Any, tell: Callable[[Passed], None]) -> None:
+    def __init__(
+        self, config: Any, reporter: Any, tell: Callable[[Passed], None], hold: Callable[[int], None]
+    ) -> None:
         self._reporter = reporter
         self._tell = tell
+        self._hold = hold
         self._fd = _real_stdout(config)
         self._writer = reporter._tw
+        self._held = b""
+        self._held_items = 0
+        self._width = 0
+        self._flushed = 0.0
+        # Otherwise output that is not captured could overtake it.
+        self._patience = _PATIENCE if config.option.capture == "fd" else -1.0
+        encoding = getattr(self._writer._file, "encoding", None) or "utf-8"
+        self._page = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
         self._dot = self._writer.markup(".", green=True).encode()
         self._by_id = _ids_are_objects(reporter)
         self._parent: Any = None
@@ -69,11 +91,9 @@ class TerminalAlone:
         """An item is about to run: its file's name must be there before the file's first dot."""
         if item.parent is not self._parent:
             self._parent = item.parent
-            self._reporter.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-
-    def needs_room(self, item: Any) -> bool:
-        """Whether :meth:`begins` is going to write more than a dot."""
-        return item.parent is not self._parent
+            with self._writing():
+                # Looks at the place only when it is verbose; finding it out takes longer than a short test.
+                self._reporter.pytest_runtest_logstart(nodeid=item.nodeid, location=("", None, ""))
 
     def passed(self, passed: Passed) -> None:
         """An item that has been announced has passed."""
@@ -84,11 +104,58 @@ class TerminalAlone:
         reporter._progress_nodeids_reported.add(item.id if self._by_id else item.nodeid)
         if self._lastfailed:
             self._lastfailed.pop(item.nodeid, None)
-        writer = self._writer
-        writer._current_line += "."
-        _write(self._fd, self._dot)
+        self._writer._current_line += "."
+        self._held += self._dot
+        self._held_items += 1
         if reporter._show_progress_info and not reporter._is_last_item:
             self._end_line_if_full()
+        if passed.end - self._flushed > self._patience:
+            self._flushed = passed.end
+            self.flush()
+        else:
+            self._hold(self._held_items)
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        if self._held:
+            held, self._held, self._held_items = self._held, b"", 0
+            _write(self._fd, held)
+            self._hold(0)
+
+    def settle(self) -> None:
+        """Nothing that the reporter has written may come behind what is written past its file, or be captured."""
+        self._writer._file.flush()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What the reporter writes meanwhile is held back with the rest."""
+        writer = self._writer
+        before, writer._file = writer._file, self._page
+        width, writer._terminal_width = writer._terminal_width, self._screen_width()
+        try:
+            yield
+        finally:
+            writer._file, writer._terminal_width = before, width
+            self._page.flush()
+            buffer: Any = self._page.buffer
+            self._held += buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+
+    def _screen_width(self) -> int:
+        """As the writer finds it out, which looks at descriptor 1: that is not the terminal while output is captured."""
+        if self._writer._terminal_width is not None:
+            return int(self._writer._terminal_width)
+        try:
+            width = int(os.environ["COLUMNS"])
+        except (KeyError, ValueError):
+            width = 0
+        if width <= 0:
+            try:
+                width = os.get_terminal_size(self._fd).columns
+            except OSError:
+                width = 0
+        return width if width >= _NARROWEST else _DEFAULT_WIDTH
 
     def _reports_to_display(self, category: str) -> list[Any]:
         """As the reporter's method, which only wants to know how many there are."""
@@ -115,21 +182,27 @@ class TerminalAlone:
 
     def _end_line_if_full(self) -> None:
         """A line of dots ends with how far the run is. The reporter itself decides, near the edge."""
-        reporter, writer = self._reporter, self._writer
-        line = writer._current_line
-        if line.isascii() and len(line) + _PROGRESS < reporter._screen_width:
-            return
-        before = writer._file
-        with os.fdopen(os.dup(self._fd), "w", encoding=getattr(before, "encoding", None) or "utf-8") as file:
-            writer._file = file
-            try:
+        reporter, line = self._reporter, self._writer._current_line
+        length = len(line)
+        # Asking for the width takes longer than a short test.
+        if length % _STEP == 0 or length + _PROGRESS + _STEP >= self._width:
+            self._width = self._screen_width()
+        if not line.isascii() or length + _PROGRESS >= self._width:
+            with self._writing():
                 reporter._write_progress_information_if_past_edge()
-            finally:
-                writer._file = before
 
+
+_PATIENCE = 0.01
+"""Seconds: less than a screen takes to show a change."""
+
+_NARROWEST, _DEFAULT_WIDTH = 40, 80
+"""Columns: pytest takes no narrower terminal for true."""
 
 _PROGRESS = len(" [100%]") + 1
 """Columns that a line's end needs. Of other lines than plain ones the reporter itself knows the width."""
+
+_STEP = 8
+"""Dots between two looks at the terminal's width, far from the edge."""
 
 
 def _write(fd: int, data: bytes) -> None:
@@ -149,12 +222,15 @@ def _last_failed(config: Any) -> dict[str, bool]:
     return getattr(plugin, "lastfailed", None) or {}
 
 
-def reporter_for(config: Any, tell: Callable[[Passed], None]) -> Any:
+def reporter_for(config: Any, tell: Callable[[Passed], None], hold: Callable[[int], None]) -> Any:
     """The leanest reporter that tells everybody who listens.
 
     :param tell: called with each item that has passed and of which no reports are made.
+    :param hold: told how many of these the user has not seen yet.
     """
-    return HookReporter() if why_reports_are_made(config) else TerminalAlone(config, _terminal(config), tell)
+    if why_reports_are_made(config):
+        return HookReporter()
+    return TerminalAlone(config, _terminal(config), tell, hold)
 
 
 def _real_stdout(config: Any) -> int:
@@ -176,6 +252,8 @@ def why_reports_are_made(config: Any) -> str:
         return "-v"
     if reporter._show_progress_info not in (False, "progress"):
         return "console_output_style"
+    if config.option.capture == "no":
+        return "output is not captured: it may wait in the same buffer as the reports"
     file = reporter._tw._file
     if file is not sys.__stdout__ or file is None:
         return "the terminal reporter writes elsewhere"

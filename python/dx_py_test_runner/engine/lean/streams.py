@@ -10,6 +10,8 @@ from typing import Any
 from _pytest.capture import FDCapture, SysCapture
 from _pytest.logging import caplog_handler_key, caplog_records_key
 
+from dx_py_test_runner._native import Silence
+
 
 class Streams:
     """The capture manager's and the logging plugin's part of an item's phases.
@@ -27,6 +29,8 @@ class Streams:
         capturing = self._manager._global_capturing
         self._parts = [part for part in (capturing.out, capturing.err) if part is not None]
         self._fds = [part.tmpfile.fileno() for part in self._parts if type(part) is FDCapture]
+        self._silence = Silence([(part.targetfd, part.tmpfile.fileno()) for part in self._parts if type(part) is FDCapture])
+        self._names = [(_sys_capture(part).name, _sys_capture(part).tmpfile) for part in self._parts]
         self._buffers = [part.tmpfile.buffer for part in self._parts if type(part) is SysCapture]
 
     # ---- between items
@@ -73,6 +77,18 @@ class Streams:
         """Whether no test has closed what output is captured in."""
         return not any(part.tmpfile.closed for part in self._parts)
 
+    def are_untouched(self) -> bool:
+        """Whether a test without fixtures has left everything as it was: written nothing, logged nothing, replaced nothing."""
+        if not self._silence.holds() or self._report.records or self._caplog.records:
+            return False
+        for name, stream in self._names:
+            if getattr(sys, name, None) is not stream:
+                return False
+        for buffer in self._buffers:
+            if buffer.tell():
+                return False
+        return self._root.handlers[-2:] == self._handlers
+
     # ---- phases
 
     def begin(self, item: Any, when: str) -> None:
@@ -115,3 +131,8 @@ class Streams:
         item.add_report_section(when, "stdout", captured.out)
         item.add_report_section(when, "stderr", captured.err)
         item.add_report_section(when, "log", log)
+
+
+def _sys_capture(part: Any) -> Any:
+    """What stands in for ``sys.stdout`` or ``sys.stderr``."""
+    return part.syscapture if type(part) is FDCapture else part
