@@ -25,7 +25,7 @@ define side_by_side
 	exit $$((first | second))
 endef
 
-.PHONY: help venv example test test-all deaths conformance soak bench clean
+.PHONY: help venv example test test-all deaths random conformance soak bench suites docs clean
 
 help:
 	@echo "make venv         make .venv and install the project into it, editable"
@@ -35,7 +35,10 @@ help:
 	@echo "make deaths       the whole matrix of causes, places and modes of death"
 	@echo "make conformance  real projects under dx-py and under pytest (downloads them)"
 	@echo "make soak         many runs with edits, kills and interrupts in between"
-	@echo "make bench        how long warm and cold runs take"
+	@echo "make random       random suites under dx-py and under pytest"
+	@echo "make bench        how long warm and cold runs of real projects take"
+	@echo "make suites       how long whole runs of generated suites take, beside other runners"
+	@echo "make docs         the pages that are made from code"
 	@echo "make clean        remove what was built"
 
 venv: $(VENV)/installed
@@ -86,6 +89,17 @@ soak: venv
 
 bench: venv
 	$(VENV_PYTHON) benches/warm.py $(ARGS)
+
+# Generated suites beside other runners: make suites ARGS='--rivals xdist,rtest'
+suites: venv
+	$(VENV_PYTHON) benches/suites.py $(ARGS)
+
+# As many random suites as DX_PY_RANDOM_SUITES says.
+random: venv
+	DX_PY_RANDOM_SUITES=$${DX_PY_RANDOM_SUITES:-500} $(VENV_PYTHON) -m pytest tests/lean/test_random_suites.py
+
+docs: venv
+	$(VENV_PYTHON) -m dx_py_test_runner.engine.lean.guards >docs/guards.md
 
 clean:
 	rm -rf $(VENV) target build dist python/*.egg-info

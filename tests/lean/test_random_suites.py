@@ -27,7 +27,7 @@ HELPER = """
 import os, sys
 
 def log(*words):
-    with open(os.environ.get("SUITE_LOG", "order.log"), "a") as file:
+    with open("order.log", "a") as file:
         file.write(" ".join(map(str, words)) + "\\n")
 
 def act(name, phase, how):
@@ -45,8 +45,7 @@ def act(name, phase, how):
     if how == "skip":
         import pytest
         pytest.skip(f"in {phase} of {name}")
-    if how == "exit": raise SystemExit(3)
-    if how == "chdir": os.environ["SUITE_LOG"] = os.path.abspath(os.environ.get("SUITE_LOG", "order.log"))
+    if how == "raw": os.write(1, f"{phase} {name} raw\\n".encode())
 """
 
 
@@ -105,11 +104,17 @@ class Function:
         arguments = [f"f{need}" for need in self.needs]
         if any("parametrize" in mark for mark in self.marks):
             arguments.append("x")
+        if self.call in ("aloud", "read"):
+            arguments.append("capsys")
         lines = [f"@pytest.mark.{mark}" for mark in self.marks]
         lines.append(f"def test_{self.number}({', '.join((['self'] if self.inside else []) + arguments)}):")
         if arguments:
             lines.append(f"    log('values', {', '.join(arguments)})")
+        if self.call == "aloud":
+            lines.append(f"    with capsys.disabled(): print('aloud {self.number}')")
         lines.append(f"    act('test_{self.number}', 'call', {self.call!r})")
+        if self.call == "read":
+            lines.append("    print('read', capsys.readouterr())")
         return "".join(f"{indent}{line}\n" for line in lines)
 
 
@@ -158,7 +163,7 @@ def function(draw: st.DrawFn, number: int, fixtures: int) -> Function:
         number,
         needs=() if plain else tuple(draw(needs)),
         marks=draw(st.just(()) | marks),
-        call=draw(actions),
+        call=draw(actions | st.sampled_from(["raw", "aloud", "read"])),
         inside=draw(st.booleans()),
     )
 

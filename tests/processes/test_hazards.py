@@ -6,6 +6,8 @@ tells, in cold and warm runs, that the hazard was seen; `dx-py doctor` must name
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from dxpy import DxPy, Mode
@@ -224,3 +226,24 @@ def test_the_doctor_names_it(place: DxPy, hazard: str) -> None:
         assert warm.startswith("warm runs: no") and said in report.out, str(report)
         if line := line_to_blame(hazard):
             assert f"{culprit}:{line}" in report.out, str(report)
+
+
+def test_what_the_caller_has_open_is_no_hazard(place: DxPy) -> None:
+    """Such as the jobserver of make."""
+    place.write("test_a.py", "def test_a(): pass\n")
+    place.write("test_b.py", "def test_b(): pass\n")
+    read, write_end = os.pipe()
+    try:
+        report = place.run("doctor", pass_fds=(read, write_end))
+    finally:
+        os.close(read)
+        os.close(write_end)
+    assert "warm runs: yes" in report.out, str(report)
+    assert "parallel runs: no" not in report.out, str(report)
+
+
+def test_a_plugin_without_state_keeps_no_run_in_one_process(place: DxPy) -> None:
+    place.write("test_a.py", "def test_a(): pass\n")
+    place.write("test_b.py", "def test_b(): pass\n")
+    report = place.run("doctor", "-p", "_hypothesis_pytestplugin")
+    assert "parallel runs: no" not in report.out, str(report)

@@ -90,7 +90,9 @@ _ITEM_HOOKS = (
     "pytest_pyfunc_call",
 )
 
-_NEEDS_NO_SHARED_STATE = frozenset({"pytest_cov", "pytest_html", "pytest_metadata", "hypothesis", "anyio", "pytest_asyncio"})
+_NEEDS_NO_SHARED_STATE = frozenset(
+    "pytest_cov pytest_html pytest_metadata hypothesis _hypothesis_pytestplugin anyio pytest_asyncio".split()
+)
 """Plugins known to collect what they report from reports alone, or to keep no state between items and the end."""
 
 

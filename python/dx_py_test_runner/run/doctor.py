@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dx_py_test_runner.engine.lean import guards
 from dx_py_test_runner.run import distribute, options
 from dx_py_test_runner.run.plan import groups_of, worker_count
 
@@ -36,6 +37,8 @@ def lines(session: Any, recorder: Any, hazard: str | None) -> list[str]:
         f"warm runs: {'no, every run loads again: ' + hazard if hazard else 'yes'}",
         f"parallel runs: {'no: ' + one if one else f'{worker_count(cores, groups)} workers on {cores} cores'}",
     ]
+    for name, reason in guards.verdicts(config).items():
+        found.append(f"lean {name}: {'no: ' + reason if reason else 'yes'}")
     if recorder.effects:
         found.append("while loading, this changed something outside the process:")
         found += [f"  {effect.what}\n    at {_relative(effect.culprit, config)}" for effect in recorder.effects]

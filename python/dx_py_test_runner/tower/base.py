@@ -13,7 +13,7 @@ from dx_py_test_runner.inputs import startup
 from dx_py_test_runner.inputs.compare import Stale, Unfit
 from dx_py_test_runner.wire.channel import Channel
 from dx_py_test_runner.engine import frozen
-from dx_py_test_runner.tower import adopt
+from dx_py_test_runner.tower import adopt, hazards
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.zygote import wait_for_job
 
@@ -39,6 +39,7 @@ def _has_relative_entries(env: dict[bytes, bytes]) -> bool:
 def serve(fd: int) -> NoReturn:
     """Load pytest, then serve the supervisor behind descriptor *fd* for ever. Forked children run their job and end in here, too."""
     os.set_inheritable(fd, False)
+    hazards.forgive_inherited()
     try:
         job = _next_job(fd)
         from dx_py_test_runner.run.session import run_job

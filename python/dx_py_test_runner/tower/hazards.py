@@ -81,9 +81,12 @@ def _open_handle(known: set[int]) -> str | None:
         if fd <= 2 or fd in known:
             continue
         try:
-            mode = os.fstat(fd).st_mode
+            status = os.fstat(fd)
             target = os.readlink(f"/proc/self/fd/{fd}")
         except OSError:
+            continue
+        mode = status.st_mode
+        if _INHERITED.get(fd) == (status.st_dev, status.st_ino):
             continue
         if stat.S_ISSOCK(mode):
             return f"a socket open since loading (descriptor {fd})"
@@ -101,6 +104,19 @@ def _writable(fd: int) -> bool:
     import fcntl
 
     return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+
+
+_INHERITED: dict[int, tuple[int, int]] = {}
+
+
+def forgive_inherited() -> None:
+    """Call first of all: what is open now comes from the caller (a jobserver, say), and loading has no part in it."""
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            status = os.fstat(int(name))
+        except OSError:
+            continue
+        _INHERITED[int(name)] = (status.st_dev, status.st_ino)
 
 
 _OWN: set[int] = set()

@@ -1,4 +1,7 @@
-"""Which steps of pytest's protocol may be fused: decided once per run, from who implements each hook."""
+"""Which steps of pytest may be fused: decided once per run or collector, from who implements each hook.
+
+``docs/guards.md`` is made from this table (``make docs``), ``dx-py doctor`` shows what it decides for a project.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from _pytest.config import Config
+from _pytest.terminal import TerminalReporter
 
 KNOWN_PYTEST = ("8.4.", "9.0.", "9.1.", "9.2.")
 """Versions whose own steps are the ones that are fused here. Any other runs through its own code."""
@@ -17,29 +22,62 @@ KNOWN_PYTHON = ((3, 11), (3, 14))
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """One decision: *hooks* that must be pytest's own, and *plugins* that may implement them besides.
+    """One decision.
 
-    *plugins* are modules of pytest (``_pytest.`` left out), and of plugins whose implementation does nothing for the
-    items that are fused.
+    :param hooks: those that must be pytest's own for the lean path.
+    :param plugins: modules that may implement them besides: parts of pytest (``_pytest.`` left out), and plugins whose
+        implementation does nothing for the items that are fused.
+    :param conditions: what else must hold.
+    :param lean: what is left out.
+    :param real: what happens when the guard does not hold.
+    :param tests: what shows that both ways come to the same.
     """
 
     name: str
     hooks: tuple[str, ...]
     plugins: frozenset[str]
-    test: str
+    conditions: tuple[str, ...]
+    lean: str
+    real: str
+    tests: str
 
 
 _OURS = "dx_py_test_runner."
+_KNOWN = "--engine=lean, and a known version of pytest"
+
+COLLECT = Guard(
+    "collect",
+    ("pytest_pycollect_makeitem", "pytest_generate_tests"),
+    # The last two look for coroutine functions.
+    frozenset(["python", "fixtures", "unittest", "anyio.pytest_plugin", "pytest_asyncio.plugin"]),
+    (_KNOWN, "no -p no:python", "no --debug", "collect_imported_tests is true", "Function's constructors are pytest's"),
+    "Test functions that are plain (no coroutine, nothing wrapped, no parameters) become items without asking these hooks; "
+    "what is empty in an item is made when it is looked at.",
+    "These hooks are asked for every name, everything in an item is made at once. Decided per module and class.",
+    "tests/lean/test_collection.py, tests/lean/test_random_suites.py, spec/",
+)
 
 PROTOCOL = Guard(
     "protocol",
     ("pytest_runtest_protocol", "pytest_runtest_setup", "pytest_runtest_call", "pytest_runtest_teardown"),
     frozenset(
-        # Of the items that are fused, hypothesis looks at none: they are not its tests, and it is not loaded.
+        # Of the items that are fused, hypothesis looks at none: they are not its tests.
         "runner warnings assertion faulthandler unittest capture logging skipping threadexception unraisableexception "
         "_hypothesis_pytestplugin".split()
     ),
-    "spec/",
+    (
+        _KNOWN,
+        "a known version of Python",
+        "none of --pdb --trace --setup-only --setup-show --setup-plan --full-trace",
+        "--capture is fd, sys or no",
+        "no faulthandler_timeout",
+        "twisted is not loaded",
+        "nobody implements pytest_assertion_pass",
+        "capture, logging, warnings, skipping and exception plugins are there; logging has no level and shows nothing live",
+    ),
+    "The phases of plain test functions without marks that matter run without entering and leaving every plugin's part.",
+    "pytest_runtest_protocol is called.",
+    "spec/ in mode lean, tests/lean/test_random_suites.py, make conformance",
 )
 
 CALL = Guard(
@@ -47,7 +85,10 @@ CALL = Guard(
     ("pytest_pyfunc_call",),
     # The last two take coroutine functions alone.
     frozenset(["python", "anyio.pytest_plugin", "pytest_asyncio.plugin"]),
-    "spec/",
+    ("as for protocol",),
+    "The test function is called.",
+    "pytest_runtest_protocol is called.",
+    "spec/ in mode lean, tests/lean/test_random_suites.py, make conformance",
 )
 
 REPORT = Guard(
@@ -63,21 +104,31 @@ REPORT = Guard(
         "runner skipping tmpdir unittest terminal logging main cacheprovider subtests anyio.pytest_plugin "
         "pytest_asyncio.plugin _hypothesis_pytestplugin".split()
     ),
-    "spec/",
-)
-
-COLLECT = Guard(
-    "collect",
-    ("pytest_pycollect_makeitem", "pytest_generate_tests"),
-    # The last two look for coroutine functions.
-    frozenset(["python", "fixtures", "unittest", "anyio.pytest_plugin", "pytest_asyncio.plugin"]),
-    "tests/lean/test_collection.py",
+    (
+        "pytest's own terminal reporter, which writes to standard output",
+        "no -v, no console_output_style but progress, classic and none",
+        "no -s",
+    ),
+    "Three phases that pass in silence are a few numbers and a dot; reports of them are made for those who look at them.",
+    "A report of every phase goes through these hooks.",
+    "spec/ in mode lean, tests/lean/test_random_suites.py",
 )
 
 RUNNING = (PROTOCOL, CALL, REPORT)
 """What concerns the items' run: watched while it lasts, as fixtures and tests may register plugins."""
 
-GUARDS = (*RUNNING, COLLECT)
+GUARDS = (COLLECT, *RUNNING)
+
+
+def verdicts(config: Any) -> dict[str, str]:
+    """Why each guard does not hold under *config*, by its name; '' for those that do."""
+    running = why_no_lean_protocol(config)
+    return {
+        COLLECT.name: why_no_lean_collection(config) or why_off(COLLECT, config.hook),
+        PROTOCOL.name: running,
+        CALL.name: running,
+        REPORT.name: running or why_reports_are_made(config),
+    }
 
 
 def why_off(guard: Guard, relay: Any) -> str:
@@ -144,3 +195,51 @@ def _why_plugins_differ(config: Any) -> str:
     if logs._log_cli_enabled() or logs.log_level is not None:
         return "logging has a level or shows live"
     return ""
+
+
+def why_reports_are_made(config: Any) -> str:
+    """Why the hooks must be told of every phase, or ''."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if type(reporter) is not TerminalReporter:
+        return "there is another terminal reporter, or none"
+    if config.get_verbosity(Config.VERBOSITY_TEST_CASES) > 0:
+        return "-v"
+    if reporter._show_progress_info not in (False, "progress"):
+        return "console_output_style"
+    if config.option.capture == "no":
+        return "output is not captured: it may wait in the same buffer as the reports"
+    file = reporter._tw._file
+    if file is not sys.__stdout__ or file is None:
+        return "the terminal reporter writes elsewhere"
+    return why_off(REPORT, config.hook)
+
+
+def page() -> str:
+    """The table as a page."""
+    lines = [
+        "# Guards of the lean engine",
+        "",
+        "Made from `engine/lean/guards.py` by `make docs`. A guard decides whether steps of pytest's may be fused, because then nobody could see a",
+        "difference. `dx-py doctor` shows which of them hold in a project, and why the others do not. `--engine=pytest` switches all of them off.",
+        "",
+        f"Known versions of pytest: {', '.join(version + 'x' for version in KNOWN_PYTEST)}. Known versions of Python: from "
+        f"{'.'.join(map(str, KNOWN_PYTHON[0]))} up to, and without, {'.'.join(map(str, KNOWN_PYTHON[1]))}.",
+    ]
+    for guard in GUARDS:
+        lines += [
+            "",
+            f"## {guard.name}",
+            "",
+            guard.lean,
+            "",
+            f"- Otherwise: {guard.real}",
+            f"- Hooks that must be pytest's own: {', '.join(f'`{hook}`' for hook in guard.hooks)}",
+            f"- Who may implement them: {', '.join(f'`{name}`' for name in sorted(guard.plugins))}",
+            f"- And: {'; '.join(guard.conditions)}",
+            f"- Shown by: {guard.tests}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")

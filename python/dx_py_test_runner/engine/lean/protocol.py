@@ -30,6 +30,7 @@ from _pytest.warnings import catch_warnings_for_item
 
 from dx_py_test_runner.engine.lean import guards
 from dx_py_test_runner.engine.frames import internal
+from dx_py_test_runner.engine.lean.hooks import QuickHooks
 from dx_py_test_runner.engine.lean.passes import PHASES, Passed, make_report
 from dx_py_test_runner.engine.lean.plain import forget_last_exception
 from dx_py_test_runner.engine.lean.streams import Streams
@@ -54,6 +55,7 @@ class LeanProtocol:
         self._reporter = reporter
         self._mark = mark
         self._streams = Streams(config)
+        self._hooks = QuickHooks(session)
         self._reraise = runner.get_reraise_exceptions(config) if hasattr(runner, "get_reraise_exceptions") else (
             pytest.exit.Exception,
             KeyboardInterrupt,
@@ -93,6 +95,7 @@ class LeanProtocol:
             return
         self._in_context = False
         os.environ.pop(_CURRENT_TEST, None)
+        self._hooks.end()
         context, self._warning_context = self._warning_context, None
         self._warned.clear()
         context.__exit__(None, None, None)
@@ -101,6 +104,7 @@ class LeanProtocol:
     def _resume(self) -> None:
         if not self._in_context:
             self._in_context = True
+            self._hooks.begin()
             self._warning_context = catch_warnings_for_item(
                 config=self._config, ihook=self._config.hook, when="runtest", item=None
             )
@@ -431,6 +435,9 @@ class _Phases:
         protocol, item = self._protocol, self._item
         if self._observed:
             self._streams.forget(item)
+            # A fixture may have switched capturing off for a while.
+            with self._streams.let_through():
+                protocol._reporter.settle()
         if self._reported:
             self._protocol.make_room()
             item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)

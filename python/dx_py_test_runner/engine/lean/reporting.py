@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from _pytest.config import Config
 from _pytest.terminal import TerminalReporter
 
 from dx_py_test_runner.engine.lean import guards
@@ -103,7 +102,7 @@ class TerminalAlone:
         self._keep(passed)
         reporter._progress_nodeids_reported.add(item.id if self._by_id else item.nodeid)
         if self._lastfailed:
-            self._lastfailed.pop(item.nodeid, None)
+            self._lastfailed.pop(item.id if self._by_id else item.nodeid, None)
         self._writer._current_line += "."
         self._held += self._dot
         self._held_items += 1
@@ -228,7 +227,7 @@ def reporter_for(config: Any, tell: Callable[[Passed], None], hold: Callable[[in
     :param tell: called with each item that has passed and of which no reports are made.
     :param hold: told how many of these the user has not seen yet.
     """
-    if why_reports_are_made(config):
+    if guards.why_reports_are_made(config):
         return HookReporter()
     return TerminalAlone(config, _terminal(config), tell, hold)
 
@@ -241,20 +240,3 @@ def _real_stdout(config: Any) -> int:
 
 def _terminal(config: Any) -> Any:
     return config.pluginmanager.getplugin("terminalreporter")
-
-
-def why_reports_are_made(config: Any) -> str:
-    """Why the hooks must be told of every phase, or ''."""
-    reporter = _terminal(config)
-    if type(reporter) is not TerminalReporter:
-        return "there is another terminal reporter, or none"
-    if config.get_verbosity(Config.VERBOSITY_TEST_CASES) > 0:
-        return "-v"
-    if reporter._show_progress_info not in (False, "progress"):
-        return "console_output_style"
-    if config.option.capture == "no":
-        return "output is not captured: it may wait in the same buffer as the reports"
-    file = reporter._tw._file
-    if file is not sys.__stdout__ or file is None:
-        return "the terminal reporter writes elsewhere"
-    return guards.why_off(guards.REPORT, config.hook)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from _pytest.capture import FDCapture, SysCapture
@@ -88,6 +90,18 @@ class Streams:
             if buffer.tell():
                 return False
         return self._root.handlers[-2:] == self._handlers
+
+    @contextmanager
+    def let_through(self) -> Iterator[None]:
+        """What is written to standard output meanwhile goes where it does between two items."""
+        captured = [part for part in self._parts if type(part) is FDCapture and part.targetfd == 1] if self._resumed else []
+        for part in captured:
+            os.dup2(part.targetfd_save, part.targetfd)
+        try:
+            yield
+        finally:
+            for part in captured:
+                os.dup2(part.tmpfile.fileno(), part.targetfd)
 
     # ---- phases
 
