@@ -71,7 +71,7 @@ test: venv
 	else \
 		set -x; cargo test --locked --workspace; \
 	fi
-	$(call side_by_side,tests --modes=cold,warm,parallel)
+	$(call side_by_side,tests --modes=cold,lean,warm,parallel)
 
 test-all: venv
 	$(call side_by_side,tests)

@@ -73,7 +73,7 @@ class PlainItems:
             forget_last_exception()
         began, start = time.time(), time.perf_counter()
         stack[item] = ([item.teardown], None)
-        _tell_environment(item.nodeid)
+        tell_environment(item.nodeid, "call")
         protocol._mark(1)
         called = time.perf_counter()
         try:
@@ -166,9 +166,9 @@ def forget_last_exception() -> None:
             delattr(sys, name)
 
 
-def _tell_environment(nodeid: str) -> None:
+def tell_environment(nodeid: str, when: str) -> None:
     """``os.environ["PYTEST_CURRENT_TEST"] = ...``, without looking up how names and values are encoded."""
-    value = f"{nodeid} (call)".replace("\0", "(null)")
+    value = f"{nodeid} ({when})".replace("\0", "(null)")
     environment = os.environ
     if type(environment) is os._Environ:
         data = environment.encodevalue(value)

@@ -32,7 +32,7 @@ from dx_py_test_runner.engine.lean import guards
 from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean.hooks import QuickHooks
 from dx_py_test_runner.engine.lean.passes import PHASES, Passed, make_report
-from dx_py_test_runner.engine.lean.plain import forget_last_exception
+from dx_py_test_runner.engine.lean.plain import forget_last_exception, tell_environment
 from dx_py_test_runner.engine.lean.streams import Streams
 
 _CURRENT_TEST = "PYTEST_CURRENT_TEST"
@@ -54,7 +54,7 @@ class LeanProtocol:
         self._setup = session._setupstate
         self._reporter = reporter
         self._mark = mark
-        self._streams = Streams(config)
+        self._streams = Streams(config, reporter.flush)
         self._hooks = QuickHooks(session)
         self._reraise = runner.get_reraise_exceptions(config) if hasattr(runner, "get_reraise_exceptions") else (
             pytest.exit.Exception,
@@ -183,10 +183,12 @@ class LeanProtocol:
     def run(self, item: Any, nextitem: Any) -> None:
         """Run *item* and report it."""
         self._item = item
-        self.make_room()
-        self._reporter.settle()
+        if not self._reporter.spares_reports:
+            self.make_room()
+            self._reporter.settle()
+        if not self._in_context:
+            self._reporter.settle()
         self._reporter.begins(item)
-        self._reporter.flush()
         self.clean()
         self.is_clean = False
         assertion_util._reprcompare = self.compare
@@ -305,7 +307,7 @@ class _Phases:
             if self._observed:
                 self._enter("call")
             else:
-                os.environ[_CURRENT_TEST] = f"{item.nodeid} (call)".replace("\0", "(null)")
+                tell_environment(item.nodeid, "call")
                 self._streams.stay_resumed()
             try:
                 if self._observed:
@@ -435,9 +437,9 @@ class _Phases:
         protocol, item = self._protocol, self._item
         if self._observed:
             self._streams.forget(item)
-            # A fixture may have switched capturing off for a while.
-            with self._streams.let_through():
-                protocol._reporter.settle()
+            if self._streams.were_uncaptured():
+                with self._streams.let_through():
+                    protocol._reporter.settle()
         if self._reported:
             self._protocol.make_room()
             item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -454,7 +456,7 @@ class _Phases:
 
     def _enter(self, when: str) -> None:
         item = self._item
-        os.environ[_CURRENT_TEST] = f"{item.nodeid} ({when})".replace("\0", "(null)")
+        tell_environment(item.nodeid, when)
         self._streams.begin(item, when)
 
     def _collect_exceptions(self) -> None:

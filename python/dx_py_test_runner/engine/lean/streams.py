@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +21,10 @@ class Streams:
     While resumed, everything is as inside of a phase under pytest; while paused, as between two.
     """
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, before_uncaptured: Callable[[], None]) -> None:
+        """*before_uncaptured* is called when capturing is switched off for a while by others."""
+        self._before_uncaptured = before_uncaptured
+        self._was_uncaptured = False
         self._manager = config.pluginmanager.getplugin("capturemanager")
         logs = config.pluginmanager.getplugin("logging-plugin")
         self._caplog, self._report = logs.caplog_handler, logs.report_handler
@@ -41,6 +44,7 @@ class Streams:
         """An item begins: whatever an earlier one has done to the standard streams and to the root logger is undone."""
         if not self._resumed:
             self._resumed = True
+            self._manager.suspend_global_capture = self._suspend
             self._manager.resume_global_capture()
             self._renew_handlers()
             return
@@ -64,7 +68,19 @@ class Streams:
         if self._resumed:
             self._resumed = False
             self._detach_handlers()
+            self._manager.__dict__.pop("suspend_global_capture", None)
             self._manager.suspend_global_capture(in_=False)
+
+    def _suspend(self, in_: bool = False) -> None:
+        """In place of the manager's method: somebody is about to write past the capture."""
+        self._was_uncaptured = True
+        self._before_uncaptured()
+        type(self._manager).suspend_global_capture(self._manager, in_)
+
+    def were_uncaptured(self) -> bool:
+        """Whether capturing has been switched off since the last call."""
+        was, self._was_uncaptured = self._was_uncaptured, False
+        return was
 
     def _renew_handlers(self) -> None:
         for handler in self._handlers:
@@ -132,9 +148,10 @@ class Streams:
         """Whether the phase has neither written nor logged anything."""
         if self._report.records or self._caplog.records:
             return False
-        for fd in self._fds:
-            if os.fstat(fd).st_size:
-                return False
+        if not self._silence.holds():
+            for fd in self._fds:
+                if os.fstat(fd).st_size:
+                    return False
         return not any(buffer.tell() for buffer in self._buffers)
 
     def take(self, item: Any, when: str) -> None:
