@@ -526,7 +526,7 @@ def _count_marks(item: Any) -> int:
     """How many marks *item* and its parents have."""
     count, node = 0, item
     while node is not None:
-        count += len(node.own_markers)
+        count += len(node.__dict__.get("own_markers", ()))
         node = node.parent
     return count
 
