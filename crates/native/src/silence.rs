@@ -28,8 +28,7 @@ impl Silence {
     /// Whether all are the same files, and empty.
     fn holds(&self) -> bool {
         self.files.iter().all(|&(descriptor, file)| {
-            status(descriptor)
-                .is_some_and(|status| status.st_size == 0 && (status.st_dev, status.st_ino) == file)
+            status(descriptor).is_some_and(|status| status.st_size == 0 && (status.st_dev, status.st_ino) == file)
         })
     }
 }
