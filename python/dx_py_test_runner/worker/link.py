@@ -17,6 +17,8 @@ from typing import Any
 from dx_py_test_runner.wire.deaths import LOST_DESCRIPTORS
 from dx_py_test_runner.wire.journal import dumps, loads
 
+_fstat, _write, _exit = os.fstat, os.write, os._exit  # as they were before any test replaced them
+
 _LENGTH = struct.Struct("<I")
 
 NO_LIMIT = 0xFFFFFFFF
@@ -45,7 +47,7 @@ class Link:
         self._fd = sock.fileno()
         self._sock = sock
         self._limit = limit
-        status = os.fstat(self._fd)
+        status = _fstat(self._fd)
         self._identity = (status.st_dev, status.st_ino)
         self._detached = False
 
@@ -65,13 +67,13 @@ class Link:
         body = dumps((kind, index, value))
         data = _LENGTH.pack(len(body)) + body
         try:
-            status = os.fstat(self._fd)
+            status = _fstat(self._fd)
             if (status.st_dev, status.st_ino) != self._identity:
-                os._exit(LOST_DESCRIPTORS)
+                _exit(LOST_DESCRIPTORS)
             while data:
-                data = data[os.write(self._fd, data) :]
+                data = data[_write(self._fd, data) :]
         except OSError:
-            os._exit(LOST_DESCRIPTORS)
+            _exit(LOST_DESCRIPTORS)
 
 
 class Inbox:

@@ -86,7 +86,7 @@ def _read_known_pyc(source: Path, pyc: Path) -> CodeType | None:
             if data[8:16] != source_hash(_read(name)):
                 return None
         elif data[:8] == MAGIC_NUMBER + _STAMPED and pytest.version_tuple[:2] < HASHED_IN:
-            status = os.stat(name)
+            status = _stat(name)
             stamp = struct.pack("<LL", int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF)
             if data[8:16] != stamp:
                 return None
@@ -100,19 +100,22 @@ def _read_known_pyc(source: Path, pyc: Path) -> CodeType | None:
 
 def _read(path: str) -> bytes:
     """A small file's content, without the layers that :func:`open` puts above it."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = _open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         pieces = []
-        while piece := os.read(fd, _PIECE):
+        while piece := _read_some(fd, _PIECE):
             pieces.append(piece)
             if len(piece) < _PIECE:
                 break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
     finally:
-        os.close(fd)
+        _close(fd)
 
 
 _PIECE = 1 << 18
+_open, _read_some, _close, _stat = os.open, os.read, os.close, os.stat
+# As they were before any test replaced them: modules are imported in the middle of tests, too.
+
 _HASHED, _STAMPED = b"\x03\x00\x00\x00", b"\x00\x00\x00\x00"
 HASHED_IN = (9, 2)
 """The first version of pytest that knows by content, not by time and size, whether bytecode is fresh."""

@@ -10,11 +10,10 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-import time
 import warnings
 from typing import Any
 
-from _pytest import nodes
+from _pytest import nodes, timing
 from _pytest.assertion import util as assertion_util
 from _pytest.python import Function
 
@@ -71,17 +70,17 @@ class PlainItems:
         self._reporter.begins(item)
         if hasattr(sys, "last_type"):
             forget_last_exception()
-        began, start = time.time(), time.perf_counter()
+        began, start = timing.time(), timing.perf_counter()
         stack[item] = ([item.teardown], None)
         tell_environment(item.nodeid, "call")
         protocol._mark(1)
-        called = time.perf_counter()
+        called = timing.perf_counter()
         try:
             result = function()
         except BaseException as error:
             protocol.went_wrong(item, nextitem, (began, start, called), error)
             return True
-        done = time.perf_counter()
+        done = timing.perf_counter()
         session = self._session
         if (
             result is not None
@@ -100,7 +99,7 @@ class PlainItems:
         while next(reversed(stack)) is not parents and not self._is_above(next(reversed(stack)), nextitem):
             stack.popitem()
         attributes["_request"], attributes["funcargs"] = False, None
-        self._reporter.passed(Passed(item, began, start, called, done, time.perf_counter()))
+        self._reporter.passed(Passed(item, began, start, called, done, timing.perf_counter()))
         if protocol._warned:
             protocol.tell_warnings(item)
         return True

@@ -11,14 +11,13 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from _pytest import assertion as assertion_plugin
-from _pytest import runner
+from _pytest import runner, timing
 from _pytest.assertion import util as assertion_util
 from _pytest.python import Function
 from _pytest.python import pytest_pyfunc_call as call_function
@@ -270,7 +269,7 @@ class _Phases:
         self._marked = False
         self._marks = _count_marks(item) if self._observed else 0
         self._reported = not protocol._reporter.spares_reports
-        self._began, *self._ends = times or (time.time(), time.perf_counter())
+        self._began, *self._ends = times or (timing.time(), timing.perf_counter())
 
     # ---- what each phase does
 
@@ -430,7 +429,7 @@ class _Phases:
         self._report_earlier(when)
         self._protocol.make_room()
         runner.call_and_report(self._item, when, **more)
-        self._ends.append(time.perf_counter())
+        self._ends.append(timing.perf_counter())
 
     def finish(self) -> None:
         """Tell that the item has ended, if that is not told by the last report."""
@@ -450,7 +449,7 @@ class _Phases:
 
     def _pass(self, when: str) -> None:
         """A phase in which no code of the user's could run."""
-        self._ends.append(time.perf_counter())
+        self._ends.append(timing.perf_counter())
         if self._reported:
             self._report(when, None)
 
@@ -475,7 +474,7 @@ class _Phases:
 
     def _leave(self, when: str, excinfo: Any, done: float | None = None) -> bool:
         """A phase with code of the user's in it has ended (now, or at the time *done*); whether it has passed."""
-        self._ends.append(done or time.perf_counter())
+        self._ends.append(done or timing.perf_counter())
         silent = False
         try:
             if self._observed:

@@ -207,9 +207,12 @@ _STEP = 8
 """Dots between two looks at the terminal's width, far from the edge."""
 
 
+_os_write = os.write  # as it was before any test replaced it
+
+
 def _write(fd: int, data: bytes) -> None:
     while data:
-        data = data[os.write(fd, data) :]
+        data = data[_os_write(fd, data) :]
 
 
 def _ids_are_objects(reporter: Any) -> bool:

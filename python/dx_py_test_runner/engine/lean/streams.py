@@ -14,6 +14,8 @@ from _pytest.logging import caplog_handler_key, caplog_records_key
 
 from dx_py_test_runner._native import Silence
 
+_fstat = os.fstat  # as it was before any test replaced it
+
 
 class Streams:
     """The capture manager's and the logging plugin's part of an item's phases.
@@ -150,7 +152,7 @@ class Streams:
             return False
         if not self._silence.holds():
             for fd in self._fds:
-                if os.fstat(fd).st_size:
+                if _fstat(fd).st_size:
                     return False
         return not any(buffer.tell() for buffer in self._buffers)
 
