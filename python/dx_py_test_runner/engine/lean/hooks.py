@@ -52,6 +52,11 @@ class QuickHooks:
         if self._session.__dict__.get("gethookproxy") == self._gethookproxy:
             del self._session.gethookproxy
 
+    def are_quiet(self, path: Any) -> bool:
+        """Whether nobody but pytest does anything around the fixtures of items at *path*."""
+        relay = self._session.gethookproxy(path)
+        return type(relay) is _Relay and _SETUP in relay.__dict__ and _FINISHED in relay.__dict__
+
     def _gethookproxy(self, fspath: Any) -> Any:
         """As ``Session.gethookproxy``, which looks up each time which conftests are above a path."""
         # Conftests and plugins may come and go with any test.

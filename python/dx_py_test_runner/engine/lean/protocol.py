@@ -19,6 +19,7 @@ import pytest
 from _pytest import assertion as assertion_plugin
 from _pytest import runner, timing
 from _pytest.assertion import util as assertion_util
+from _pytest.fixtures import TEST_OUTCOME
 from _pytest.python import Function
 from _pytest.python import pytest_pyfunc_call as call_function
 from _pytest.threadexception import collect_thread_exception, thread_exceptions
@@ -30,14 +31,12 @@ from _pytest.warnings import catch_warnings_for_item
 from dx_py_test_runner.engine.lean import guards
 from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean.hooks import QuickHooks
+from dx_py_test_runner.engine.lean.marks import TELLING_MARKS
 from dx_py_test_runner.engine.lean.passes import PHASES, Passed, make_report
 from dx_py_test_runner.engine.lean.plain import forget_last_exception, tell_environment
 from dx_py_test_runner.engine.lean.streams import Streams
 
 _CURRENT_TEST = "PYTEST_CURRENT_TEST"
-
-_TELLING_MARKS = frozenset({"skip", "skipif", "xfail", "filterwarnings"})
-"""Marks that change what happens to an item: such items go through pytest's own protocol."""
 
 
 class LeanProtocol:
@@ -156,7 +155,7 @@ class LeanProtocol:
             return False
         # Lean items have no such attribute as long as nobody has asked for it.
         for mark in item.__dict__.get("own_markers", ()):
-            if mark.name in _TELLING_MARKS:
+            if mark.name in TELLING_MARKS:
                 return False
         return self.is_unmarked(item.parent)
 
@@ -175,7 +174,7 @@ class LeanProtocol:
         """Whether no mark of *parent* and those above it matters to its items."""
         marked = self._marks.get(parent)
         if marked is None:
-            marked = self._marks[parent] = any(True for name in _TELLING_MARKS for _ in parent.iter_markers(name))
+            marked = self._marks[parent] = any(True for name in TELLING_MARKS for _ in parent.iter_markers(name))
         return not marked
 
     @internal
@@ -212,23 +211,52 @@ class LeanProtocol:
             nextitem = None
         phases.teardown(nextitem)
 
-    # ---- items without fixtures (``plain.py``) that did not just pass
+    # ---- items run in one step (``plain.py``) that did not just pass
 
     @internal
-    def went_wrong(self, item: Any, nextitem: Any, times: tuple[float, float, float], error: BaseException) -> None:
-        """Go on behind a call that has raised *error*, which is being handled."""
+    def was_set_up(
+        self, item: Any, nextitem: Any, times: tuple[float, ...], error: BaseException | None = None
+    ) -> None:
+        """Go on behind a setup that has more to tell, or has raised *error*."""
+        phases = _Phases(self, item, times)
+        if phases.was_set_up(error):
+            phases.call()
+        else:
+            phases.leave_out_call()
+        self._finish(phases, item, nextitem)
+
+    @internal
+    def went_wrong(self, item: Any, nextitem: Any, times: tuple[float, ...], error: BaseException) -> None:
+        """Go on behind a call that has raised *error*."""
         phases = _Phases(self, item, times)
         phases.failed(error)
         self._finish(phases, item, nextitem)
 
     @internal
     def goes_on(
-        self, item: Any, nextitem: Any, times: tuple[float, float, float], done: float, result: object
+        self, item: Any, nextitem: Any, times: tuple[float, ...], done: float, result: object
     ) -> None:
         """Go on behind a call that has returned *result*, about which there is more to find out."""
         phases = _Phases(self, item, times)
         phases.returned(result, done)
         self._finish(phases, item, nextitem)
+
+    @internal
+    def was_torn_down(
+        self, item: Any, nextitem: Any, times: tuple[float, ...], error: BaseException | None = None
+    ) -> None:
+        """Go on behind a teardown that has more to tell, or has raised *error* and is not at its end."""
+        if error is not None:
+            self._setup.stack[item][0].append(_Raising(error))
+        phases = _Phases(self, item, times)
+        self.is_clean = False
+        try:
+            phases.end_teardown(nextitem)
+        finally:
+            item._request, item.funcargs = False, None
+        phases.finish()
+        if self._warned:
+            self.tell_warnings(item)
 
     @internal
     def _finish(self, phases: _Phases, item: Any, nextitem: Any) -> None:
@@ -258,9 +286,9 @@ class _Phases:
     __slots__ = ("_began", "_ends", "_item", "_marked", "_marks", "_observed", "_protocol", "_reported", "_streams")
 
     def __init__(
-        self, protocol: LeanProtocol, item: Any, times: tuple[float, float, float] | None = None
+        self, protocol: LeanProtocol, item: Any, times: tuple[float, ...] | None = None
     ) -> None:
-        """With *times* (when it began on the wall, by the clock of durations, and when it was called) *item* is set up."""
+        """With *times* (when it began on the wall, by the clock of durations, and when each phase ended) *item* has begun."""
         self._protocol = protocol
         self._item = item
         self._streams = protocol._streams
@@ -284,13 +312,14 @@ class _Phases:
             self._pass("setup")
             return True
         self._observed = True
+        excinfo = None
         try:
             self._enter("setup")
             setup.setup(item)
             self._collect_exceptions()
         except BaseException:
-            return self._leave("setup", self._catch())
-        return self._leave("setup", None)
+            excinfo = self._catch()
+        return self._leave("setup", excinfo)
 
     @internal
     def call(self) -> None:
@@ -302,6 +331,7 @@ class _Phases:
         self._protocol._mark(0 if self._reported else 1)
         if hasattr(sys, "last_type"):
             forget_last_exception()
+        excinfo = None
         try:
             if self._observed:
                 self._enter("call")
@@ -320,32 +350,33 @@ class _Phases:
             self._collect_exceptions()
         except BaseException:
             self._evaluate_new_marks()
-            self._leave("call", self._catch())
+            excinfo = self._catch()
         else:
             self._evaluate_new_marks()
-            self._leave("call", None)
+        self._leave("call", excinfo)
 
     @internal
     def failed(self, error: BaseException) -> None:
-        """The call has raised *error*, which is being handled; or there was none, and pytest is to say why."""
+        """The call has raised *error*; or there was none, and pytest is to say why."""
+        excinfo = None
         try:
             try:
                 if isinstance(error, TypeError) and (error.__traceback__ is None or error.__traceback__.tb_next is None):
                     self._item.runtest()
                 else:
-                    raise
+                    raise error
             except Exception as raised:
                 _remember_last_exception(raised)
                 raise
             self._collect_exceptions()
         except BaseException:
-            self._leave("call", self._catch())
-        else:
-            self._leave("call", None)
+            excinfo = self._catch()
+        self._leave("call", excinfo)
 
     @internal
     def returned(self, result: object, done: float) -> None:
         """The call has returned *result*, at the time *done*."""
+        excinfo = None
         try:
             try:
                 if result is not None:
@@ -355,9 +386,23 @@ class _Phases:
                 raise
             self._collect_exceptions()
         except BaseException:
-            self._leave("call", self._catch(), done)
-        else:
-            self._leave("call", None, done)
+            excinfo = self._catch()
+        self._leave("call", excinfo, done)
+
+    @internal
+    def was_set_up(self, error: BaseException | None) -> bool:
+        """The fixtures are there, or one of them has raised *error*; whether the test can be called."""
+        excinfo = None
+        try:
+            if error is not None:
+                if isinstance(error, TEST_OUTCOME):
+                    stack = self._protocol._setup.stack
+                    stack[self._item] = (stack[self._item][0], (error, error.__traceback__))
+                raise error
+            self._collect_exceptions()
+        except BaseException:
+            excinfo = self._catch()
+        return self._leave("setup", excinfo, self._ends.pop() if len(self._ends) > 1 else None)
 
     @internal
     def _call_function(self) -> bool:
@@ -414,15 +459,21 @@ class _Phases:
             return
         self._observed = True
         self._protocol._mark(0 if self._reported else 2)
+        self.end_teardown(nextitem, begun=False)
+
+    @internal
+    def end_teardown(self, nextitem: Any, *, begun: bool = True) -> None:
+        """Tear down what is left, in a teardown that may have *begun*."""
+        excinfo = None
         try:
-            self._enter("teardown")
-            setup.teardown_exact(nextitem)
+            if not begun:
+                self._enter("teardown")
+            self._protocol._setup.teardown_exact(nextitem)
             os.environ.pop(_CURRENT_TEST)
             self._collect_exceptions()
         except BaseException:
-            self._leave("teardown", self._catch())
-        else:
-            self._leave("teardown", None)
+            excinfo = self._catch()
+        self._leave("teardown", excinfo)
 
     def _run_real(self, when: Any, **more: Any) -> None:
         """Run a phase through pytest's hooks."""
@@ -541,6 +592,17 @@ def _is_plain(function: Any) -> bool:
 
 _ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 _HARMLESS_ATTRIBUTES = frozenset({"pytestmark", "__wrapped__", "__signature__"})
+
+
+class _Raising:
+    """A finalizer that has been called, and has raised *error*."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    @internal
+    def __call__(self) -> None:
+        raise self._error
 
 
 class _Returned:

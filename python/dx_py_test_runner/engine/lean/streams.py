@@ -102,7 +102,7 @@ class Streams:
         if not self._silence.holds() or self._report.records or self._caplog.records:
             return False
         for name, stream in self._names:
-            if getattr(sys, name, None) is not stream:
+            if getattr(sys, name, None) is not stream or stream.closed:
                 return False
         for buffer in self._buffers:
             if buffer.tell():
@@ -148,7 +148,8 @@ class Streams:
 
     def silent(self) -> bool:
         """Whether the phase has neither written nor logged anything."""
-        if self._report.records or self._caplog.records:
+        # Of a closed file, the capture still has a duplicate: only reading it fails.
+        if self._report.records or self._caplog.records or not self.are_open():
             return False
         if not self._silence.holds():
             for fd in self._fds:
