@@ -3,6 +3,7 @@
 
 mod capture;
 mod content;
+mod environment;
 mod silence;
 mod untraced;
 
@@ -16,6 +17,8 @@ use pyo3::types::PyBytes;
 mod _native {
     #[pymodule_export]
     use super::capture::{capture_asserts, Captured};
+    #[pymodule_export]
+    use super::environment::Variable;
     #[pymodule_export]
     use super::silence::Silence;
     #[pymodule_export]

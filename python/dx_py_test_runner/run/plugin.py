@@ -10,7 +10,7 @@ import pytest
 
 from dx_py_test_runner.engine import assertion, garbage, hypothesis_plugin
 from dx_py_test_runner.engine.lean import paths
-from dx_py_test_runner.engine.lean.collection import lean_collection
+from dx_py_test_runner.engine.lean.collection import lean_collection, order_ahead
 from dx_py_test_runner.inputs.record import Recorder
 from dx_py_test_runner.run import distribute, fit, options, refresh, settings, xdist_names
 from dx_py_test_runner.run.inline import silence
@@ -112,6 +112,8 @@ class RunPlugin:
             self.recorder.quiet = True
             # Made anew: the process may have come from a level that was configured for another command line.
             profile = fit.Profile.of(config, self.tower.job, self.recorder)
+            if self.tower.job.levels:
+                order_ahead(session, items)
             self._checkpoint("collected", session, profile.with_items(session))
         self._stop_recording()
         return (yield)

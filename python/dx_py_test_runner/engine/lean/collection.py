@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import operator
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from _pytest import fixtures, python
 from _pytest.compat import getfuncargnames
 from _pytest.fixtures import FuncFixtureInfo
 from _pytest.python import Class, Function, FunctionDefinition, Module, PyCollector
+from _pytest.stash import StashKey
 
 from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean import guards, importing, items
@@ -56,13 +58,12 @@ def lean_collection(session: Any) -> Iterator[None]:
         if more or len(args) != 1 or not _is_without_fixtures(args[0]):
             parse(*args, **more)
 
+    order = session.stash[order_key] = _Order(reorder)
+
     @internal
     def reorder_items(items: list[Any]) -> list[Any]:
         __tracebackhide__ = True
-        # Without parameters of a scope wider than a function's there is nothing to bring together.
-        if all(type(item) is Function and "callspec" not in item.__dict__ for item in items):
-            return list(dict.fromkeys(items))
-        return reorder(items)
+        return order.of(items)
 
     with items.made_lean(), contextlib.ExitStack() as undo:
         for owner, name, lean in (
@@ -74,6 +75,48 @@ def lean_collection(session: Any) -> Iterator[None]:
         ):
             undo.enter_context(_replaced(owner, name, lean))
         yield
+
+
+def order_ahead(session: Any, items: list[Any]) -> None:
+    """Find out now in which order pytest will put *items*, in case it will be asked for just these."""
+    order = session.stash.get(order_key, None)
+    if order is not None:
+        order.prepare(items)
+
+
+class _Order:
+    """``_pytest.fixtures.reorder_items``, which may have been asked ahead."""
+
+    def __init__(self, reorder: Callable[[list[Any]], list[Any]]) -> None:
+        self._reorder = reorder
+        self._given: list[Any] = []
+        self._found: list[Any] = []
+
+    def prepare(self, items: list[Any]) -> None:
+        # What the user's parameters raise when they are compared is to be raised where pytest compares them.
+        with contextlib.suppress(*fixtures.TEST_OUTCOME):
+            self._found = self._find(items)
+            self._given = list(items)
+
+    @internal
+    def of(self, items: list[Any]) -> list[Any]:
+        __tracebackhide__ = True
+        given, found = self._given, self._found
+        self._given = self._found = []
+        if found and len(given) == len(items) and all(map(operator.is_, given, items)):
+            return found
+        return self._find(items)
+
+    @internal
+    def _find(self, items: list[Any]) -> list[Any]:
+        __tracebackhide__ = True
+        # Without parameters of a scope wider than a function's there is nothing to bring together.
+        if all(type(item) is Function and "callspec" not in item.__dict__ for item in items):
+            return list(dict.fromkeys(items))
+        return self._reorder(items)
+
+
+order_key = StashKey[_Order]()
 
 
 @contextmanager

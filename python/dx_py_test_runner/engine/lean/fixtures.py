@@ -16,14 +16,15 @@ from typing import Any, NamedTuple
 
 from _pytest import fixtures
 from _pytest.fixtures import FixtureDef, SubRequest
+from _pytest.python import get_direct_param_fixture_func
 from _pytest.scope import Scope
 
 from dx_py_test_runner.engine.frames import internal
 
 try:
-    from _pytest.fixtures import get_direct_param_fixture_func  # type: ignore[attr-defined]
-except ImportError:
-    from _pytest.python import get_direct_param_fixture_func  # type: ignore[attr-defined]
+    from _pytest.python import DirectParamFixtureDef
+except ImportError:  # before pytest 9.1
+    DirectParamFixtureDef = FixtureDef  # type: ignore[misc,assignment]
 
 _ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 _METHODS = ("execute", "finish", "cache_key", "addfinalizer")
@@ -106,12 +107,12 @@ class _Maker:
         return True
 
     def _make(self, name: str, definition: Any, requested_by: Step | None) -> Step | None:
-        if type(definition) is not FixtureDef:
-            return None
         function = definition.func
         given = name in self._parameters
-        if function is get_direct_param_fixture_func:
+        if type(definition) is DirectParamFixtureDef and function is get_direct_param_fixture_func:
             return Step(PARAMETER, name, definition, None, (), False, False, requested_by) if given else None
+        if type(definition) is not FixtureDef:
+            return None
         arguments = definition.argnames
         if definition._scope is not Scope.Function:
             needed = tuple(argument for argument in arguments if argument != "request")
@@ -174,12 +175,8 @@ def request_for(step: Step, item: Any) -> Any:
     return SubRequest(above, scope, parameter, index, step.definition, _ispytest=True)
 
 
-class Active(NamedTuple):
-    """A fixture that this item has set up."""
-
-    step: Step
-    value: Any
-    generator: Any
+Active = tuple[Step, Any, Any]
+"""A fixture that an item has set up: its step, its value, and its generator if it has one."""
 
 
 def hand_over(item: Any, stack: dict[Any, Any], active: Sequence[Active], failed: Step | None = None, error: Any = None) -> None:

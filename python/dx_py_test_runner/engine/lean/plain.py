@@ -18,6 +18,7 @@ from _pytest.assertion import util as assertion_util
 from _pytest.python import Function
 from _pytest.scope import Scope
 
+from dx_py_test_runner._native import Variable
 from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean import fixtures
 from dx_py_test_runner.engine.lean.collectors import Collectors
@@ -26,7 +27,6 @@ from dx_py_test_runner.engine.lean.marks import TELLING_MARKS
 from dx_py_test_runner.engine.lean.passes import Passed
 
 _ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
-_CURRENT_TEST = b"PYTEST_CURRENT_TEST"
 _MARKED = frozenset({"pytestmark"})
 _NOTHING: dict[str, Any] = {}
 
@@ -193,7 +193,7 @@ class PlainItems:
             else:
                 value = definition.cached_result[0]
             values[name] = value
-            active.append(Active(step, value, generator))
+            active.append((step, value, generator))
 
     @internal
     def _tear_down(
@@ -234,10 +234,11 @@ class PlainItems:
             return known[1]
         definitions = info.name2fixturedefs
         key = (
-            tuple(info.argnames),
+            info.argnames,
             tuple(info.names_closure),
-            tuple((name, definitions[name][-1]) for name in definitions),
             tuple(parameters),
+            # For each name in the closure, in an order that depends on nothing else.
+            *[known[-1] for known in definitions.values() if known],
         )
         try:
             plan = self._plans_by_fixtures[key]
@@ -301,11 +302,17 @@ def forget_last_exception() -> None:
 
 def tell_environment(nodeid: str, when: str) -> None:
     """``os.environ["PYTEST_CURRENT_TEST"] = ...``, without looking up how names and values are encoded."""
-    value = f"{nodeid} ({when})".replace("\0", "(null)")
+    value = f"{nodeid} ({when})"
     environment = os.environ
-    if type(environment) is os._Environ:
-        data = environment.encodevalue(value)
-        os.putenv(_CURRENT_TEST, data)
+    if type(environment) is _Environ and "\0" not in value:
+        data = value.encode(_ENCODING, "surrogateescape")
+        _variable.set(data)
         environment._data[_CURRENT_TEST] = data
     else:
-        environment["PYTEST_CURRENT_TEST"] = value
+        environment["PYTEST_CURRENT_TEST"] = value.replace("\0", "(null)")
+
+
+_CURRENT_TEST = b"PYTEST_CURRENT_TEST"
+_ENCODING = sys.getfilesystemencoding()
+_Environ = os._Environ
+_variable = Variable(_CURRENT_TEST)

@@ -75,7 +75,7 @@ class TerminalAlone:
         self._held = b""
         self._held_items = 0
         self._width = 0
-        self._flushed = 0.0
+        self._flushed = self._looked = 0.0
         # Otherwise output that is not captured could overtake it.
         self._patience = _PATIENCE if config.option.capture == "fd" else -1.0
         encoding = getattr(self._writer._file, "encoding", None) or "utf-8"
@@ -110,7 +110,7 @@ class TerminalAlone:
         self._held += self._dot
         self._held_items += 1
         if reporter._show_progress_info and not reporter._is_last_item:
-            self._end_line_if_full()
+            self._end_line_if_full(passed.end)
         if passed.end - self._flushed > self._patience:
             self._flushed = passed.end
             self.flush()
@@ -182,13 +182,13 @@ class TerminalAlone:
             kept.extend(before)
         return kept
 
-    def _end_line_if_full(self) -> None:
+    def _end_line_if_full(self, now: float) -> None:
         """A line of dots ends with how far the run is. The reporter itself decides, near the edge."""
         reporter, line = self._reporter, self._writer._current_line
         length = len(line)
-        # Asking for the width takes longer than a short test.
-        if length % _STEP == 0 or length + _PROGRESS + _STEP >= self._width:
-            self._width = self._screen_width()
+        # Asking for the width takes as long as a short test.
+        if now - self._looked > self._patience:
+            self._looked, self._width = now, self._screen_width()
         if not line.isascii() or length + _PROGRESS >= self._width:
             with self._writing():
                 reporter._write_progress_information_if_past_edge()
@@ -202,9 +202,6 @@ _NARROWEST, _DEFAULT_WIDTH = 40, 80
 
 _PROGRESS = len(" [100%]") + 1
 """Columns that a line's end needs. Of other lines than plain ones the reporter itself knows the width."""
-
-_STEP = 8
-"""Dots between two looks at the terminal's width, far from the edge."""
 
 
 _os_write = os.write  # as it was before any test replaced it
