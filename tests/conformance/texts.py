@@ -13,6 +13,7 @@ from spec.normalise import normalise  # noqa: E402
 RULES = (
     (re.compile(r"\b\d{4}-\d\d-\d\d([ T])\d\d:\d\d:\d\d(?:[.,]\d+)?"), r"<DATE>\1<TIME>"),
     (re.compile(r"\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT"), "<DATE> <TIME>"),
+    (re.compile(r"\[\d\d/[A-Z][a-z]{2}/\d{4} \d\d:\d\d:\d\d\]"), "[<DATE> <TIME>]"),
     (re.compile(r"\b7f[0-9a-f]{10}\b"), "<ADDRESS>"),
     (re.compile(r"\b\d+(?:\.\d+)?(?:e-\d+)? ?(?:s|ms|us|seconds)\b"), "<DURATION>"),
     (re.compile(r"/tmp[a-z0-9_]{8}\b"), "/tmp<RANDOM>"),

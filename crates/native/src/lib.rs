@@ -4,6 +4,7 @@
 mod capture;
 mod content;
 mod silence;
+mod thaw;
 mod untraced;
 
 use std::path::PathBuf;
@@ -18,6 +19,8 @@ mod _native {
     use super::capture::{capture_asserts, Captured};
     #[pymodule_export]
     use super::silence::Silence;
+    #[pymodule_export]
+    use super::thaw::Thaw;
     #[pymodule_export]
     use super::untraced::Untraced;
     #[pymodule_export]
