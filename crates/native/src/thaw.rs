@@ -34,7 +34,9 @@ impl Thaw {
             return Ok(());
         }
         let generation = info.get_item("generation")?;
-        if generation.is_some_and(|generation| generation.extract::<u32>().is_ok_and(|number| number == OLDEST_GENERATION)) {
+        if generation
+            .is_some_and(|generation| generation.extract::<u32>().is_ok_and(|number| number == OLDEST_GENERATION))
+        {
             self.unfreeze.call0(py)?;
         }
         Ok(())
