@@ -30,7 +30,7 @@ from suite import last_words
 from terminal import Pieces, differences, failures, pieces, unsteady
 
 MODES_COMPARED = ("cold", "pytest-engine")
-AGAIN = 2  # how often pytest is asked again where something differs
+AGAIN = 4  # how often pytest is asked again where something differs
 
 # Sets, and the examples that hypothesis makes up, are then the same each time.
 ENVIRONMENT = {"PYTHONHASHSEED": "0"}
