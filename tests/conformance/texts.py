@@ -14,7 +14,7 @@ RULES = (
     (re.compile(r"\b\d{4}-\d\d-\d\d([ T])\d\d:\d\d:\d\d(?:[.,]\d+)?"), r"<DATE>\1<TIME>"),
     (re.compile(r"\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT"), "<DATE> <TIME>"),
     (re.compile(r"\[\d\d/[A-Z][a-z]{2}/\d{4} \d\d:\d\d:\d\d\]"), "[<DATE> <TIME>]"),
-    (re.compile(r"\b7f[0-9a-f]{10}\b"), "<ADDRESS>"),
+    (re.compile(r"\b(?:7f[0-9a-f]{10}|1[34]\d{13})\b"), "<ADDRESS>"),  # as of `id()`, too
     (re.compile(r"\b\d+(?:\.\d+)?(?:e-\d+)? ?(?:s|ms|us|seconds)\b"), "<DURATION>"),
     (re.compile(r"/tmp[a-z0-9_]{8}\b"), "/tmp<RANDOM>"),
     (re.compile(r"(?<=started )(?:daemon )?\d{10,}"), "<THREAD>"),
