@@ -5,13 +5,14 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from recording import Recording, Result
+from texts import comparable, where_they_part
 
 RUN = "the run"  # in the place of a node id
 
 
 @dataclass(frozen=True)
 class Difference:
-    kind: str  # missing, extra, different, collection, deselected, exit, unfinished
+    kind: str  # missing, extra, different, text, collection, deselected, exit, unfinished
     node: str
     pytest: str
     dx_py: str
@@ -23,7 +24,8 @@ class Difference:
 @dataclass
 class Comparison:
     differences: list[Difference] = field(default_factory=list)
-    messages: list[Difference] = field(default_factory=list)  # same outcome, explained in other words: no difference
+    messages: list[Difference] = field(default_factory=list)  # same outcome, other words before normalising: shown only
+    unsteady_texts: list[str] = field(default_factory=list)  # nodes about which pytest itself has other words each time
     same_order: bool = True  # shown only: order is promised to no suite that runs in parallel
 
     def count(self, kind: str) -> int:
@@ -41,6 +43,8 @@ def compare(truth: Recording, candidate: Recording, again: Recording | None = No
     comparison.differences += compare_tests(truth, candidate, unsteady)
     comparison.differences += compare_collection(truth, candidate)
     comparison.differences += compare_deselected(truth, candidate, steady=truth.deselected == again.deselected)
+    for node in sorted(named(truth) & named(candidate) - unsteady):
+        compare_text(node, truth, candidate, again, comparison)
     if truth.finished != candidate.finished:
         comparison.differences.append(Difference("unfinished", RUN, state(truth), state(candidate)))
     comparison.messages += compare_messages(truth, candidate, unsteady)
@@ -92,6 +96,28 @@ def compare_deselected(truth: Recording, candidate: Recording, steady: bool) -> 
 
 def deselections(node: str, theirs: int, ours: int) -> Difference:
     return Difference("deselected", node, f"{theirs} deselected", f"{ours} deselected")
+
+
+def compare_text(node: str, truth: Recording, candidate: Recording, again: Recording, comparison: Comparison) -> None:
+    """Whether a user reads the same of what is no plain pass; where pytest's two runs differ, nothing can be said."""
+    theirs, ours = words(truth, node), words(candidate, node)
+    if theirs == ours or results(truth, node) != results(candidate, node):
+        return  # another outcome has been told of
+    if theirs != words(again, node):
+        comparison.unsteady_texts.append(node)
+    else:
+        comparison.differences.append(Difference("text", node, *where_they_part(theirs, ours)))
+
+
+def named(recording: Recording) -> set[str]:
+    return recording.tests.keys() | recording.collection.keys()
+
+
+def words(recording: Recording, node: str) -> list[str]:
+    """All texts of a node id. Those of several tests that share it are sorted: workers may finish them in any order."""
+    texts = [list(result.texts) for result in recording.tests.get(node, ())]
+    texts += [[uncollected.text] for uncollected in recording.collection.get(node, ())]
+    return [line for lines in sorted(comparable("\n".join(one)) for one in texts) for line in lines]
 
 
 def compare_messages(truth: Recording, candidate: Recording, unsteady: Collection[str]) -> Iterable[Difference]:

@@ -2,8 +2,8 @@
 
 One JSON object per line, appended to the file named by $DX_CONFORMANCE_RECORD:
 
-    {"test": NODE ID, "phases": [[WHEN, OUTCOME]...], "subtests": {OUTCOME: COUNT}, "message": TEXT}
-    {"collect": NODE ID, "outcome": "failed" or "skipped", "message": TEXT}
+    {"test": NODE ID, "phases": [[WHEN, OUTCOME]...], "subtests": {OUTCOME: COUNT}, "message": TEXT, "texts": [TEXT...]}
+    {"collect": NODE ID, "outcome": "failed" or "skipped", "message": TEXT, "text": TEXT}
     {"deselected": [NODE ID...]}
     {"finished": EXIT STATUS}        the last line: without it the run broke off
 
@@ -30,7 +30,8 @@ class Recorder:
 
     def pytest_collectreport(self, report):
         if report.outcome != "passed":
-            self._lines.append({"collect": report.nodeid, "outcome": report.outcome, "message": message(report)})
+            line = {"collect": report.nodeid, "outcome": report.outcome}
+            self._lines.append(line | {"message": message(report), "text": text(report)})
 
     def pytest_deselected(self, items):
         self._lines.append({"deselected": [item.nodeid for item in items]})
@@ -39,9 +40,12 @@ class Recorder:
     def pytest_runtest_logreport(self, report):
         self._process = self._process or os.getpid()
         if report.nodeid not in self._open_tests:
-            self._open_tests[report.nodeid] = {"test": report.nodeid, "phases": [], "subtests": {}, "message": ""}
+            line = {"test": report.nodeid, "phases": [], "subtests": {}, "message": "", "texts": []}
+            self._open_tests[report.nodeid] = line
         line = self._open_tests[report.nodeid]
         line["message"] = line["message"] or message(report)
+        if outcome(report) != "passed":
+            line["texts"].append(f"{report.when} {outcome(report)}\n{text(report)}")
         if is_subtest(report):
             count = line["subtests"].get(outcome(report), 0)
             line["subtests"][outcome(report)] = count + 1
@@ -94,6 +98,12 @@ def message(report):
     if crash is not None:
         return str(crash.message)[:MESSAGE_LENGTH]
     return str(reason)[-MESSAGE_LENGTH:]
+
+
+def text(report):
+    """All that a user can be shown of a report that is no plain pass: the explanation whole, then what was captured."""
+    sections = (f"--- {name} ---\n{content}" for name, content in report.sections)
+    return "\n".join([report.longreprtext, *sections])
 
 
 def pytest_configure(config):

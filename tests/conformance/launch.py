@@ -59,9 +59,13 @@ class Place:
 
 
 @contextmanager
-def place(keep: bool = False) -> Iterator[Place]:
+def place(keep: bool = False, name: str = "") -> Iterator[Place]:
+    """With a `name` of its own the path is the same each time, where texts would be cut off elsewhere in another."""
     # Directly in /tmp: the path of a unix socket below it may have 107 bytes.
-    root = Path(tempfile.mkdtemp(prefix="dxc-", dir="/tmp"))
+    root = Path("/tmp", name) if name else Path(tempfile.mkdtemp(prefix="dxc-", dir="/tmp"))
+    if name:
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir(mode=0o700)
     for name in ("home", "tmp", "run"):
         (root / name).mkdir(mode=0o700)
     try:

@@ -34,6 +34,7 @@ MODES = {
     mode.name: mode
     for mode in (
         Mode("cold", ("--no-daemon", "-n", "1")),
+        Mode("pytest-engine", ("--no-daemon", "-n", "1", "--engine=pytest")),
         Mode("cold-again", ("--no-daemon", "-n", "1"), runs=2),
         Mode("warm", ("-n", "1"), runs=2),
         Mode("parallel", ("--no-daemon", "-n", "2"), serial=False),

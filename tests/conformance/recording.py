@@ -13,6 +13,7 @@ class Result:
     phases: tuple[tuple[str, str], ...]
     subtests: tuple[tuple[str, int], ...] = ()
     message: str = field(default="", compare=False)  # worded by the code under test: shown, not compared
+    texts: tuple[str, ...] = field(default=(), compare=False)  # of what is no plain pass; compared after normalising
 
     def __str__(self) -> str:
         words = self.outcome
@@ -37,6 +38,7 @@ class Uncollected:
 
     outcome: str
     message: str = ""
+    text: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.outcome} ({self.message})" if self.message else self.outcome
@@ -70,11 +72,12 @@ def parse(lines: Iterable[str], replace: Mapping[str, str] = {}) -> Recording:
 def add(recording: Recording, entry: dict) -> None:
     if "test" in entry:
         phases = tuple((when, outcome) for when, outcome in entry["phases"])
-        result = Result(phases, tuple(sorted(entry["subtests"].items())), entry["message"])
+        subtests, texts = tuple(sorted(entry["subtests"].items())), tuple(entry["texts"])
+        result = Result(phases, subtests, entry["message"], texts)
         recording.tests.setdefault(entry["test"], []).append(result)
         recording.order.append(entry["test"])
     elif "collect" in entry:
-        uncollected = Uncollected(entry["outcome"], entry["message"])
+        uncollected = Uncollected(entry["outcome"], entry["message"], entry["text"])
         recording.collection.setdefault(entry["collect"], []).append(uncollected)
     elif "deselected" in entry:
         recording.deselected.update(entry["deselected"])

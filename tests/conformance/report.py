@@ -7,7 +7,7 @@ from pathlib import Path
 
 from compare import Comparison
 
-KINDS = ("different", "missing", "extra", "collection", "deselected")
+KINDS = ("different", "missing", "extra", "text", "collection", "deselected")
 WIDTHS = (17, 23, 8, *(len(kind) + 2 for kind in KINDS), 11, 10, 9, 7)
 
 

@@ -53,19 +53,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="run.py", description=__doc__.split("\n\n")[0])
+    add_common(parser)
+    parser.add_argument("--modes", default=",".join(modes.DEFAULT), help=f"of {', '.join(modes.MODES)}")
+    parser.add_argument("--prepare-only", action="store_true", help="download, install and record pytest's side")
+    parser.add_argument("--jobs", type=int, default=1, help="projects at the same time")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="default results.jsonl in the corpus directory")
+    options = common(parser, parser.parse_args(arguments))
+    options.modes = chosen(parser, options.modes.split(","), modes.MODES)
+    return options
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """What every comparison over the projects is asked."""
     parser.add_argument("projects", nargs="*", metavar="PROJECT", help=", ".join(PROJECTS))
     parser.add_argument("--quick", action="store_true", help="only " + ", ".join(QUICK))
-    parser.add_argument("--modes", default=",".join(modes.DEFAULT), help=f"of {', '.join(modes.MODES)}")
     parser.add_argument("--dx-py", type=Path, default=CHECKOUT, metavar="PATH", help="a checkout, a wheel or a command")
-    parser.add_argument("--prepare-only", action="store_true", help="download, install and record pytest's side")
     parser.add_argument("--corpus", type=Path, metavar="DIR", help="default $DX_PY_CORPUS, or .corpus in the checkout")
-    parser.add_argument("--jobs", type=int, default=1, help="projects at the same time")
     parser.add_argument("--timeout", type=float, default=900, help="seconds for one run of a suite")
     parser.add_argument("--show", type=int, default=20, help="differences printed of each run")
-    parser.add_argument("--results", type=Path, metavar="FILE", help="default results.jsonl in the corpus directory")
     parser.add_argument("--keep", action="store_true", help="keep the runs' temporary directories")
-    options = parser.parse_args(arguments)
-    options.modes = chosen(parser, options.modes.split(","), modes.MODES)
+
+
+def common(parser: argparse.ArgumentParser, options: argparse.Namespace) -> argparse.Namespace:
     options.projects = chosen(parser, options.projects or (QUICK if options.quick else PROJECTS), PROJECTS)
     options.corpus = (options.corpus or Path(os.environ.get("DX_PY_CORPUS", CHECKOUT / ".corpus"))).resolve()
     return options
@@ -118,6 +127,8 @@ def judge(project: Project, truth: Truth, mode_run: modes.ModeRun) -> Outcome:
     comparison.differences += compare_exit(truth.exits, run.ended.exit)
     if comparison.messages:
         remarks.append(f"{len(comparison.messages)} with the same outcome and another message")
+    if comparison.unsteady_texts:
+        remarks.append(f"{len(comparison.unsteady_texts)} with other words, as between two runs of pytest")
     if mode_run.mode.serial and not comparison.same_order:
         remarks.append("in another order")
     failed = ""

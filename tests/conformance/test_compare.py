@@ -68,6 +68,28 @@ def test_a_message_alone_is_shown_and_is_no_difference():
     ]
 
 
+def worded(*texts):
+    return recording({"t.py::a": Result(FAILED.phases, texts=texts)})
+
+
+def test_other_texts_differ_but_for_times_and_addresses():
+    once, again = worded("x\n<A at 0x7f0000000001>\nin 0.12s", "y"), worded("x\n<A at 0x7f0000000002>\nin 0.13s", "y")
+    assert kinds(compare(once, again)) == []
+    comparison = compare(once, worded("x\n<B at 0x7f0000000001>\nin 0.12s", "y"))
+    assert kinds(comparison) == [("text", "t.py::a")] and "| <A at" in comparison.differences[0].pytest
+    assert kinds(compare(once, worded("x\n<A at 0x7f0000000001>\nin 0.12s"))) == [("text", "t.py::a")]
+
+
+def test_texts_that_differ_between_two_runs_of_pytest_are_counted_only():
+    comparison = compare(worded("1"), worded("3"), again=worded("2"))
+    assert kinds(comparison) == [] and comparison.unsteady_texts == ["t.py::a"]
+
+
+def test_texts_of_what_was_not_collected_are_compared():
+    one, other = (recording({}, collection={"t.py": [Uncollected("failed", text=text)]}) for text in "ab")
+    assert kinds(compare(one, one)) == [] and kinds(compare(one, other)) == [("text", "t.py")]
+
+
 def test_what_differs_between_two_runs_of_pytest_is_not_held_against_the_candidate():
     once, again = recording({"t.py::a": PASSED, "t.py::b": PASSED}), recording({"t.py::a": FAILED, "t.py::b": PASSED})
     candidate = recording({"t.py::a": SKIPPED, "t.py::b": FAILED})

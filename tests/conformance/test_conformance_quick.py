@@ -16,6 +16,7 @@ from projects import QUICK
 
 CHECKOUT = Path(__file__).parents[2]
 RUN = Path(__file__).with_name("run.py")
+FAILURES = Path(__file__).with_name("failures.py")
 MODES = "cold,warm,parallel"
 
 pytestmark = pytest.mark.conformance
@@ -41,6 +42,12 @@ def test_the_project_runs_as_under_pytest(project, corpus, dx_py):
     assert status == 0, f"not as under pytest:\n{printed}"
 
 
+def test_failures_read_as_under_pytest(corpus, dx_py):
+    need_downloads(["--prepare-only", QUICK[1]], corpus)
+    status, printed = run([QUICK[1], "--dx-py", str(dx_py), "--seeds", "1"], corpus, FAILURES)
+    assert status == 0, f"not as under pytest:\n{printed}"
+
+
 def need_downloads(arguments, corpus):
     status, printed = run(arguments, corpus)
     if status != 0 and not os.environ.get("CI"):
@@ -48,7 +55,7 @@ def need_downloads(arguments, corpus):
     assert status == 0, printed
 
 
-def run(arguments, corpus):
-    command = [sys.executable, str(RUN), "--corpus", str(corpus.root), *arguments]
+def run(arguments, corpus, program=RUN):
+    command = [sys.executable, str(program), "--corpus", str(corpus.root), *arguments]
     ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
     return ended.returncode, ended.stdout

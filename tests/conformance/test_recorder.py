@@ -91,6 +91,23 @@ def test_files_that_cannot_be_collected_are_recorded(tmp_path):
     assert outcomes(recorded) == {"test_passes": "passed"}
 
 
+def test_texts_are_recorded_whole_with_what_was_captured(tmp_path):
+    suite = """
+def test_fails():
+    print("said")
+    assert [1] * 500 == "x", "\\n".join("words" * 200)
+def test_passes(): print("said")
+"""
+    recorded = run(tmp_path, test_suite=suite, test_broken="import no_such_module")
+    run(tmp_path, "--continue-on-collection-errors", test_suite=suite)
+    recorded = parse((tmp_path / "record.jsonl").read_text().splitlines())
+    ((failed,), (passed,)) = recorded.tests.values()
+    (text,) = failed.texts
+    assert text.startswith("call failed\ndef test_fails():\n") and text.endswith("--- Captured stdout call ---\nsaid\n")
+    assert text.count("words"[-1]) >= 200 and passed.texts == ()
+    assert "No module named 'no_such_module'" in recorded.collection["test_broken.py"][0].text
+
+
 def test_a_fork_that_reports_writes_to_its_own_file_what_its_parent_collected(tmp_path):
     """The shape of a warm run: configured and collected in one process, reported by its fork in another environment."""
     conftest = """
@@ -127,12 +144,12 @@ def test_a_run_that_dies_leaves_what_it_had_and_is_not_finished(tmp_path):
 
 
 def test_a_line_cut_off_is_left_out():
-    whole = '{"test": "t.py::a", "phases": [["call", "passed"]], "subtests": {}, "message": ""}'
+    whole = '{"test": "t.py::a", "phases": [["call", "passed"]], "subtests": {}, "message": "", "texts": []}'
     recorded = parse([whole, whole[:30]])
     assert recorded.tests == {"t.py::a": [Result((("call", "passed"),))]} and not recorded.finished
 
 
 def test_paths_of_one_machine_or_run_are_replaced():
-    line = '{"test": "t.py::a[/home/me/db]", "phases": [], "subtests": {}, "message": "no /tmp/x"}'
+    line = '{"test": "t.py::a[/home/me/db]", "phases": [], "subtests": {}, "message": "no /tmp/x", "texts": []}'
     recorded = parse([line], {"/home/me": "<project>", "/tmp/x": "<run>"})
     assert recorded.tests["t.py::a[<project>/db]"][0].message == "no <run>"

@@ -5,6 +5,7 @@ mod capture;
 mod content;
 mod environment;
 mod silence;
+mod thaw;
 mod untraced;
 
 use std::path::PathBuf;
@@ -21,6 +22,8 @@ mod _native {
     use super::environment::Variable;
     #[pymodule_export]
     use super::silence::Silence;
+    #[pymodule_export]
+    use super::thaw::Thaw;
     #[pymodule_export]
     use super::untraced::Untraced;
     #[pymodule_export]
