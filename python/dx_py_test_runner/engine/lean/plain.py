@@ -14,7 +14,6 @@ import warnings
 from typing import Any
 
 from _pytest import nodes, timing
-from _pytest.assertion import util as assertion_util
 from _pytest.python import Function
 
 from dx_py_test_runner.engine.frames import internal
@@ -65,8 +64,7 @@ class PlainItems:
             protocol._renew_warnings()
         else:
             warnings._filters_mutated()  # type: ignore[attr-defined]
-        if assertion_util._reprcompare is not protocol.compare:
-            assertion_util._reprcompare = protocol.compare
+        protocol.tell_assertions()
         self._reporter.begins(item)
         if hasattr(sys, "last_type"):
             forget_last_exception()

@@ -98,7 +98,7 @@ class LeanProtocol:
         context, self._warning_context = self._warning_context, None
         self._warned.clear()
         context.__exit__(None, None, None)
-        assertion_util._reprcompare = self._reprcompare_before
+        assertion_util._reprcompare, assertion_util._config = self._reprcompare_before, None
 
     def _resume(self) -> None:
         if not self._in_context:
@@ -132,6 +132,10 @@ class LeanProtocol:
             warnings.showwarning = self._showwarning
         warnings._filters_mutated()  # type: ignore[attr-defined]
 
+    def tell_assertions(self) -> None:
+        """As the assertion plugin does it for each item: a session inside a test does so, too, and leaves nothing."""
+        assertion_util._reprcompare, assertion_util._config = self.compare, self._config
+
     def _compare(self, op: str, left: object, right: object) -> str | None:
         """``_pytest.assertion.util._reprcompare``: as the assertion plugin makes it for each item."""
         context = assertion_plugin.pytest_runtest_protocol(self._item)
@@ -140,7 +144,7 @@ class LeanProtocol:
             return assertion_util._reprcompare(op, left, right)
         finally:
             context.close()
-            assertion_util._reprcompare = self.compare
+            self.tell_assertions()
 
     # ---- one item
 
@@ -190,7 +194,7 @@ class LeanProtocol:
         self._reporter.begins(item)
         self.clean()
         self.is_clean = False
-        assertion_util._reprcompare = self.compare
+        self.tell_assertions()
         if item.__dict__.get("_request", True) in (None, False):
             item._initrequest()
         phases = _Phases(self, item)
@@ -289,7 +293,7 @@ class _Phases:
             setup.setup(item)
             self._collect_exceptions()
         except BaseException:
-            return self._leave("setup", self._catch())
+            return self._leave("setup", self._catch("setup"))
         return self._leave("setup", None)
 
     @internal
@@ -320,7 +324,7 @@ class _Phases:
             self._collect_exceptions()
         except BaseException:
             self._evaluate_new_marks()
-            self._leave("call", self._catch())
+            self._leave("call", self._catch("call"))
         else:
             self._evaluate_new_marks()
             self._leave("call", None)
@@ -339,7 +343,7 @@ class _Phases:
                 raise
             self._collect_exceptions()
         except BaseException:
-            self._leave("call", self._catch())
+            self._leave("call", self._catch("call"))
         else:
             self._leave("call", None)
 
@@ -355,7 +359,7 @@ class _Phases:
                 raise
             self._collect_exceptions()
         except BaseException:
-            self._leave("call", self._catch(), done)
+            self._leave("call", self._catch("call"), done)
         else:
             self._leave("call", None, done)
 
@@ -420,7 +424,7 @@ class _Phases:
             os.environ.pop(_CURRENT_TEST)
             self._collect_exceptions()
         except BaseException:
-            self._leave("teardown", self._catch())
+            self._leave("teardown", self._catch("teardown"))
         else:
             self._leave("teardown", None)
 
@@ -465,10 +469,13 @@ class _Phases:
         if protocol._thread_exceptions:
             collect_thread_exception(protocol._config)
 
-    def _catch(self) -> Any:
+    def _catch(self, when: str) -> Any:
         """The exception being handled, unless it ends the run."""
         excinfo = pytest.ExceptionInfo.from_current()
         if isinstance(excinfo.value, self._protocol._reraise):
+            # What is said of it is not captured, and what the phase has written is not printed.
+            self._streams.end()
+            self._streams.take(self._item, when)
             raise excinfo.value
         return excinfo
 
@@ -484,7 +491,7 @@ class _Phases:
                 self._streams.take(self._item, when)
         except Exception:
             # Streams that the phase has closed: under pytest, too, that is how the phase ends.
-            excinfo = self._catch()
+            excinfo = self._catch(when)
         if silent and excinfo is None and not self._reported and not self._marked:
             if self._observed:
                 self._item.stash.setdefault(tmppath_result_key, {})[when] = True
