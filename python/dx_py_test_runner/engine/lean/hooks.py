@@ -82,6 +82,11 @@ def _origin(implementation: Any) -> Any:
     return getattr(implementation.plugin, "__name__", None)
 
 
+def _yield_nothing() -> Any:
+    """A fixture's generator that has ended."""
+    yield from ()
+
+
 def _nobody(*, fixturedef: Any, request: Any) -> None:
     """The answer of a hook that nobody implements."""
 
@@ -109,7 +114,8 @@ def set_up(*, fixturedef: Any, request: Any) -> Any:
             try:
                 value = next(generator)
             except StopIteration:
-                raise ValueError(f"{request.fixturename} did not yield a value") from None
+                # pytest's own code says so, and is shown with it.
+                value = fixtures.call_fixture_func(_yield_nothing, request, {})
             request.addfinalizer(partial(fixtures._teardown_yield_fixture, function, generator))
         else:
             value = function(**arguments)
