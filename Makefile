@@ -25,7 +25,7 @@ define side_by_side
 	exit $$((first | second))
 endef
 
-.PHONY: help venv example test test-all deaths random conformance soak bench suites docs clean
+.PHONY: help venv example test test-all deaths random conformance pytest-own soak bench suites docs clean
 
 help:
 	@echo "make venv         make .venv and install the project into it, editable"
@@ -34,6 +34,7 @@ help:
 	@echo "make test-all     the behaviour cases in all modes, not only in three (long)"
 	@echo "make deaths       the whole matrix of causes, places and modes of death"
 	@echo "make conformance  real projects under dx-py and under pytest (downloads them)"
+	@echo "make pytest-own   pytest's own suite under dx-py, and with dx-py inside its tests"
 	@echo "make soak         many runs with edits, kills and interrupts in between"
 	@echo "make random       random suites under dx-py and under pytest"
 	@echo "make bench        how long warm and cold runs of real projects take"
@@ -83,6 +84,9 @@ deaths: venv
 # Each takes options of its own: make soak ARGS='--help'
 conformance: venv
 	$(VENV_PYTHON) tests/conformance/run.py $(ARGS)
+
+pytest-own: venv
+	$(VENV_PYTHON) tests/conformance/pytest_own.py --page $(ARGS)
 
 soak: venv
 	$(VENV_PYTHON) tests/processes/soak.py $(ARGS)
