@@ -219,15 +219,20 @@ class RunPlugin:
 
     # ---- the items
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: Any) -> bool | None:
+    @pytest.hookimpl(specname="pytest_runtestloop", tryfirst=True)
+    def pytest_loading_ends(self, session: Any) -> bool | None:
+        """Before anybody runs anything."""
         self._stop_recording()
-        config = session.config
-        if config.option.doctor:
-            from dx_py_test_runner.run import doctor
+        if not session.config.option.doctor:
+            return None
+        from dx_py_test_runner.run import doctor
 
-            doctor.report(session, self.recorder, self.hazard)
-            return True
+        doctor.report(session, self.recorder, self.hazard)
+        return True
+
+    def pytest_runtestloop(self, session: Any) -> bool | None:
+        """In the place of pytest's own loop: behind those of conftests and other plugins, which may do as they like."""
+        config = session.config
         if session.testsfailed and not config.option.continue_on_collection_errors:
             return None  # pytest's own loop raises the error
         if config.option.collectonly:

@@ -187,8 +187,10 @@ def why_no_lean_protocol(config: Any) -> str:
     for name in ("usepdb", "trace", "setuponly", "setupshow", "setupplan", "fulltrace"):
         if getattr(option, name, False):
             return f"--{name}"
-    if option.capture not in ("fd", "sys", "no"):
-        return f"--capture={option.capture}"
+    # Plugins that are switched off have no options.
+    capture = getattr(option, "capture", "")
+    if capture not in ("fd", "sys", "no"):
+        return f"--capture={capture}" if capture else "-p no:capture"
     if config.pluginmanager.hasplugin("faulthandler") and float(config.getini("faulthandler_timeout") or 0) > 0:
         return "faulthandler_timeout is set"
     if "twisted" in sys.modules:
@@ -219,7 +221,7 @@ def why_reports_are_made(config: Any) -> str:
         return "-v"
     if reporter._show_progress_info not in (False, "progress"):
         return "console_output_style"
-    if config.option.capture == "no":
+    if getattr(config.option, "capture", "no") == "no":
         return "output is not captured: it may wait in the same buffer as the reports"
     file = reporter._tw._file
     if file is not sys.__stdout__ or file is None:

@@ -27,6 +27,11 @@ from _pytest.tmpdir import tmppath_result_key
 from _pytest.unraisableexception import collect_unraisable, unraisable_exceptions
 from _pytest.warnings import catch_warnings_for_item
 
+try:
+    from _pytest.subtests import failed_subtests_key
+except ImportError:  # before pytest 9
+    failed_subtests_key = None
+
 from dx_py_test_runner.engine.lean import guards
 from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean.hooks import QuickHooks
@@ -64,12 +69,13 @@ class LeanProtocol:
         self._implementation_count = sum(map(len, self._implementations))
         self._unraisable = config.stash[unraisable_exceptions]
         self._thread_exceptions = config.stash[thread_exceptions]
+        self._failed_subtests = config.stash.get(failed_subtests_key, {}) if failed_subtests_key else {}
         self._marks: dict[Any, bool] = {}
         self._warning_context: Any = None
         self._warned: list[Any] = []
         self._item: Any = None
         self._in_context = False
-        self._told_hypothesis = False
+        self._told_hypothesis = not config.pluginmanager.hasplugin("hypothesispytest")
         self.is_clean = False
         self.compare = self._compare
 
@@ -164,8 +170,13 @@ class LeanProtocol:
                 return False
         return self.is_unmarked(item.parent)
 
+    def has_failed_subtests(self, item: Any) -> bool:
+        """Whether subtests of *item* have failed: then its call has not passed, which its report's status says."""
+        failed = self._failed_subtests
+        return bool(failed) and failed.get(getattr(item, "id", item.nodeid), 0) > 0
+
     def has_told_hypothesis(self) -> bool:
-        """Whether hypothesis knows where it is, if it is loaded.
+        """Whether the plugin of hypothesis knows where it is, if both are loaded.
 
         Around each call its plugin says so again, in the same words, and does nothing else for functions that are not
         its own. Once is enough: the first item after its import goes through pytest's own protocol.
@@ -492,7 +503,8 @@ class _Phases:
         except Exception:
             # Streams that the phase has closed: under pytest, too, that is how the phase ends.
             excinfo = self._catch(when)
-        if silent and excinfo is None and not self._reported and not self._marked:
+        must_report = self._reported or self._marked or self._protocol.has_failed_subtests(self._item)
+        if silent and excinfo is None and not must_report:
             if self._observed:
                 self._item.stash.setdefault(tmppath_result_key, {})[when] = True
             return True
