@@ -108,10 +108,10 @@ def run_as_project(options: argparse.Namespace, prepared: Prepared, dx_py: Path,
 
 def run_with_engine(options: argparse.Namespace, prepared: Prepared, truth: Truth) -> Findings:
     """Tests that end otherwise are run again by themselves: what fails once only is the machine's fault."""
-    reasons = Reasons.read(REASONS)
     recording = run_engine(prepared, "engine", options.timeout)
     if not recording.finished:
         raise Failed(f"the suite broke off; the end of what it printed:\n{last_words(output_of(prepared, 'engine'))}")
+    reasons = Reasons.read(REASONS)
     findings = find(truth.recording, truth.again, recording, reasons)
     if findings.different:
         again = run_engine(prepared, "engine-again", options.timeout, list(findings.different))
