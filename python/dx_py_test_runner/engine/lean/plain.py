@@ -65,6 +65,7 @@ class PlainItems:
         else:
             warnings._filters_mutated()  # type: ignore[attr-defined]
         protocol.tell_assertions()
+        self._streams.heed_loggers()
         self._reporter.begins(item)
         if hasattr(sys, "last_type"):
             forget_last_exception()

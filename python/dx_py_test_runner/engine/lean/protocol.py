@@ -323,6 +323,7 @@ class _Phases:
             else:
                 tell_environment(item.nodeid, "call")
                 self._streams.stay_resumed()
+                self._streams.heed_loggers()
             try:
                 if self._observed:
                     self._heed_new_marks()
@@ -392,12 +393,14 @@ class _Phases:
             call_function(_Returned(item, result))
         return True
 
+    @internal
     def _heed_new_marks(self) -> None:
         """A fixture may have marked its test: as the skipping plugin does it before a call."""
         xfailed = self._evaluate_new_marks()
         if xfailed and not self._item.config.option.runxfail and not xfailed.run:
             raise pytest.xfail.Exception("[NOTRUN] " + xfailed.reason, pytrace=False)
 
+    @internal
     def _evaluate_new_marks(self) -> Any:
         """What marks that are new since the item began say of failures, for the report."""
         item = self._item
@@ -473,6 +476,7 @@ class _Phases:
         tell_environment(item.nodeid, when)
         self._streams.begin(item, when)
 
+    @internal
     def _collect_exceptions(self) -> None:
         protocol = self._protocol
         if protocol._unraisable:
