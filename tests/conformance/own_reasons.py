@@ -22,12 +22,22 @@ class Reason:
 @dataclass(frozen=True)
 class Reasons:
     reasons: tuple[Reason, ...]
+    project: tuple[Reason, ...] = ()
+    """Those of the suite as a project."""
 
     @classmethod
     def read(cls, path: Path) -> "Reasons":
-        tables = tomllib.loads(path.read_text(encoding="utf-8")).get("reason", [])
-        reasons = [Reason(**{**table, "tests": tuple(table["tests"])}) for table in tables]
-        return cls(tuple(reasons))
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        reasons, project = (
+            tuple(Reason(**{**table, "tests": tuple(table["tests"])}) for table in tables.get(name, []))
+            for name in ("reason", "project")
+        )
+        return cls(reasons, project)
+
+    def explain(self, outcome: Outcome) -> bool:
+        """Whether the suite as a project ended as under pytest, but for exactly what is listed."""
+        listed = sorted(test for reason in self.project for test in reason.tests)
+        return not outcome.failed and listed == sorted(found.node for found in outcome.comparison.differences)
 
     @property
     def tests(self) -> list[str]:
@@ -111,6 +121,9 @@ def page(findings: Findings, outcomes: Sequence[Outcome], version: str) -> str:
         "|---|---|---|",
     ]
     lines += [f"| `{outcome.mode}` | {outcome.tests} | {len(outcome.comparison.differences)} |" for outcome in outcomes]
+    for reason in findings.reasons.project:
+        lines += ["", f"{reason.title}: {reason.why.strip()}", ""]
+        lines += [f"- `{test}`" for test in reason.tests]
     lines += [
         "",
         "## With the engine inside its tests",

@@ -79,7 +79,8 @@ def compare_all(options: argparse.Namespace, corpus: Corpus) -> int:
     good, outcomes, findings = True, [], None
     if options.part != "engine":
         outcomes = run_as_project(options, prepared, dx_py, truth)
-        good = all(outcome.agrees for outcome in outcomes)
+        reasons = Reasons.read(REASONS)
+        good = all(reasons.explain(outcome) for outcome in outcomes)
     if options.part != "project":
         findings = run_with_engine(options, prepared, truth)
         print(findings.summary())

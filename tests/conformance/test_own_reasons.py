@@ -2,8 +2,10 @@
 
 import pytest
 
+from compare import Comparison, Difference
 from own_reasons import Reason, Reasons, find, page
 from recording import Recording, Result
+from report import Outcome
 
 PASSED = Result((("setup", "passed"), ("call", "passed"), ("teardown", "passed")))
 FAILED = Result((("setup", "passed"), ("call", "failed"), ("teardown", "passed")), message="no")
@@ -71,3 +73,13 @@ def test_the_page_names_every_test_and_the_share():
     text = page(found(recording(a=PASSED, b=FAILED, c=PASSED, d=SKIPPED), ["b"]), [], "9.2.0")
     assert "Of 3 tests that pass under pytest, 2 pass (66.67%)" in text
     assert "### Odd\n\nIt is odd.\n\n- `b`\n" in text
+
+
+def test_the_suite_as_a_project_may_differ_in_what_is_listed_alone():
+    def outcome(*nodes):
+        return Outcome("pytest", "cold", Comparison([Difference("different", node, "passed", "skipped") for node in nodes]))
+
+    listed = Reasons((), (Reason("Odd", "It is odd.", ("a",)),))
+    assert listed.explain(outcome("a"))
+    assert not listed.explain(outcome()) and not listed.explain(outcome("a", "b"))
+    assert Reasons(()).explain(outcome()) and not Reasons(()).explain(Outcome("pytest", failed="broke off"))
