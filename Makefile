@@ -25,7 +25,7 @@ define side_by_side
 	exit $$((first | second))
 endef
 
-.PHONY: help venv example test test-all deaths random conformance failures soak bench suites docs clean
+.PHONY: help venv example test test-all deaths random conformance failures pytest-own soak bench suites overhead docs clean
 
 help:
 	@echo "make venv         make .venv and install the project into it, editable"
@@ -35,6 +35,8 @@ help:
 	@echo "make deaths       the whole matrix of causes, places and modes of death"
 	@echo "make conformance  real projects under dx-py and under pytest (downloads them)"
 	@echo "make failures     the same projects with assertions broken on purpose: what is printed about them"
+	@echo "make pytest-own   pytest's own suite under dx-py, and with dx-py inside its tests"
+	@echo "make overhead     what a test costs that does nothing, beside unittest and pytest"
 	@echo "make soak         many runs with edits, kills and interrupts in between"
 	@echo "make random       random suites under dx-py and under pytest"
 	@echo "make bench        how long warm and cold runs of real projects take"
@@ -88,6 +90,9 @@ conformance: venv
 failures: venv
 	$(VENV_PYTHON) tests/conformance/failures.py $(ARGS)
 
+pytest-own: venv
+	$(VENV_PYTHON) tests/conformance/pytest_own.py --page $(ARGS)
+
 soak: venv
 	$(VENV_PYTHON) tests/processes/soak.py $(ARGS)
 
@@ -97,6 +102,9 @@ bench: venv
 # Generated suites beside other runners: make suites ARGS='--rivals xdist,rtest'
 suites: venv
 	$(VENV_PYTHON) benches/suites.py $(ARGS)
+
+overhead: venv
+	$(VENV_PYTHON) benches/overhead.py $(ARGS)
 
 # As many random suites as DX_PY_RANDOM_SUITES says.
 random: venv

@@ -219,6 +219,14 @@ PROJECTS = {
             ),
             note="deselected: short time-outs of subprocesses, and one that depends on the garbage collector",
         ),
+        Project(
+            "pytest",
+            PYTEST.partition("==")[2],
+            ("testing",),
+            requirements=(f"pytest[dev]=={PYTEST.partition('==')[2]}",),
+            environment={"PYTHONWARNDEFAULTENCODING": "1"},  # as its tox.ini has it
+            note="pytest's own suite; pytest_own.py also runs it with our engine inside its tests",
+        ),
     )
 }
 

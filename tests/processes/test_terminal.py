@@ -167,6 +167,19 @@ def test_progress_is_shown_as_it_is_made(place: DxPy, mode: Mode) -> None:
     assert without_colours(ended.out).count("test_one.py ...") == 1, ended.out
 
 
+@pytest.mark.parametrize("mode", SERIAL_MODES, ids=str, indirect=True)
+def test_a_file_is_named_while_its_first_test_runs(place: DxPy, mode: Mode) -> None:
+    gates = Gates.create(place)
+    if mode.warm:
+        with Terminal.dx_py(place, *mode.args) as terminal:
+            assert terminal.wait().code == 0
+    gates.close("test_a")
+    with Terminal.dx_py(place, *mode.args) as terminal:
+        terminal.read_until(r"test_one\.py ")
+        gates.open("test_a")
+        assert terminal.wait().code == 0
+
+
 # ---- the keyboard
 
 TYPING = {

@@ -26,7 +26,7 @@ def memory_ceiling() -> int:
 def memory_of(pid: int) -> int:
     """Bytes of a process's memory, pages shared with others counted in proportion (0 when it cannot be read)."""
     try:
-        with open(f"/proc/{pid}/smaps_rollup") as file:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
             return next(int(line.split()[1]) << 10 for line in file if line.startswith("Pss:"))
     except (OSError, StopIteration):
         return 0

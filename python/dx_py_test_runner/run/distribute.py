@@ -58,12 +58,12 @@ def why_one_process(config: Any, items: list[Any], hazard: str | None, *, automa
     option = config.option
     if hazard:
         return hazard
-    if option.usepdb or option.trace:
+    if getattr(option, "usepdb", False) or getattr(option, "trace", False):
         return "a debugger was asked for"
     for name in ("setupshow", "setupplan", "setuponly"):
         if getattr(option, name, False):
             return "fixtures are shown as they are set up"
-    if automatic and option.capture in ("no", "tee-sys"):
+    if automatic and getattr(option, "capture", "no") in ("no", "tee-sys"):
         return "output is not captured"
     return (_shared_state(config) if automatic else "") or _suite_wide_xml(config, items)
 

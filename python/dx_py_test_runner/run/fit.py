@@ -116,7 +116,7 @@ def parse_again(config: Any, args: list[str], env: dict[bytes, bytes]) -> dict[s
         return _last["parsed"]
     try:
         full = [*config.getini("addopts"), *shlex.split(addopts), *args]
-        silent = open(os.devnull, "w")
+        silent = open(os.devnull, "w", encoding="utf-8")
         stderr, sys.stderr = sys.stderr, silent
         try:
             namespace = config._parser.parse(copy.copy(full), namespace=argparse.Namespace())

@@ -11,6 +11,7 @@ import pytest
 from dx_py_test_runner.engine import assertion, garbage, hypothesis_plugin
 from dx_py_test_runner.engine.lean import paths
 from dx_py_test_runner.engine.lean.collection import lean_collection, order_ahead
+from dx_py_test_runner.inputs.compare import Unfit
 from dx_py_test_runner.inputs.record import Recorder
 from dx_py_test_runner.run import distribute, fit, options, refresh, settings, xdist_names
 from dx_py_test_runner.run.inline import silence
@@ -31,7 +32,7 @@ class RunPlugin:
         recording = tower.job.levels or "--doctor" in tower.job.args
         self.recorder = Recorder(enabled=recording, environment=tower.job.env)
         self.loaded = False
-        self.profile: fit.Profile | None = None
+        self.collects_for_tests = False
         self.hazard: str | None = None
         self.printed = Printed()
         self.offsets: dict[int, int] = {}
@@ -97,7 +98,8 @@ class RunPlugin:
         self.tower.page.doing = "load:collection"
         self.recorder.know(config)
         self.recorder.quiet = True
-        self._checkpoint("configured", session, fit.Profile.of(config, self.tower.job, self.recorder))
+        self.collects_for_tests = True
+        self._checkpoint("configured", session, self._profile(config))
         # Ends in pytest_collection_finish, which pytest calls in any case. A wrapper would be seen in internal errors.
         self._collecting.enter_context(lean_collection(session))
 
@@ -107,25 +109,38 @@ class RunPlugin:
     ) -> Generator[None, object, object]:
         """The *collected* level ends here: the items exist, nobody has chosen among them yet."""
         self.tower.page.doing = "load:the collected items"
-        # Verbs such as --fixtures collect by themselves, without the hook that makes the profile.
-        if self.profile is not None:
+        # Verbs such as --fixtures collect by themselves, without pytest_collection.
+        if self.collects_for_tests:
             self.recorder.quiet = True
             # Made anew: the process may have come from a level that was configured for another command line.
-            profile = fit.Profile.of(config, self.tower.job, self.recorder)
+            profile = self._profile(config)
             if self.tower.job.levels:
                 order_ahead(session, items)
-            self._checkpoint("collected", session, profile.with_items(session))
+            self._checkpoint("collected", session, profile and profile.with_items(session))
         self._stop_recording()
         return (yield)
 
-    def _checkpoint(self, name: str, session: Any, profile: fit.Profile) -> None:
+    def _profile(self, config: Any) -> fit.Profile | None:
+        """What a level would be made for; None where there can be none."""
+        # Parsing options again may do something: their types are the project's functions.
+        if not self.tower.job.levels:
+            return None
+        try:
+            return fit.Profile.of(config, self.tower.job, self.recorder)
+        except Unfit as reason:
+            self.tower.note(f"no level: {reason}")
+            return None
+
+    def _checkpoint(self, name: str, session: Any, profile: fit.Profile | None) -> None:
         config = session.config
-        self.profile = profile
         self.recorder.quiet = True
         self.delta.close(self.recorder.written)
         self.random_state.close()
         self.offsets = adopt.open_files(_held(config))
         self.hazard = self.hazard or hazards.find(self.recorder, _held(config))
+        if profile is None:
+            self.recorder.quiet = False
+            return
         refusal = (
             self.hazard
             or ("this run makes up for one that died" if self.tower.job.carry else "")
@@ -133,9 +148,8 @@ class RunPlugin:
             or profile.refusal(name, session)
             or self.printed.refusal(config.option)
         )
-        if refusal or not self.tower.job.levels:
-            if self.tower.job.levels:
-                self.tower.note(f"no {name} level: {refusal}")
+        if refusal:
+            self.tower.note(f"no {name} level: {refusal}")
             self.recorder.quiet = False
             return
         inputs = self.recorder.snapshot()
@@ -207,15 +221,20 @@ class RunPlugin:
 
     # ---- the items
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: Any) -> bool | None:
+    @pytest.hookimpl(specname="pytest_runtestloop", tryfirst=True)
+    def pytest_loading_ends(self, session: Any) -> bool | None:
+        """Before anybody runs anything."""
         self._stop_recording()
-        config = session.config
-        if config.option.doctor:
-            from dx_py_test_runner.run import doctor
+        if not session.config.option.doctor:
+            return None
+        from dx_py_test_runner.run import doctor
 
-            doctor.report(session, self.recorder, self.hazard)
-            return True
+        doctor.report(session, self.recorder, self.hazard)
+        return True
+
+    def pytest_runtestloop(self, session: Any) -> bool | None:
+        """In the place of pytest's own loop: behind those of conftests and other plugins, which may do as they like."""
+        config = session.config
         if session.testsfailed and not config.option.continue_on_collection_errors:
             return None  # pytest's own loop raises the error
         if config.option.collectonly:

@@ -68,7 +68,7 @@ def _code_of(thread: Any) -> str:
 
 def _has_children() -> bool:
     try:
-        with open(f"/proc/self/task/{os.getpid()}/children") as file:
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
             return bool(file.read().strip())
     except OSError:
         return False

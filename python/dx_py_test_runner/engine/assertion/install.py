@@ -69,6 +69,8 @@ class _Reading:
         hook, module = caller.get("self"), caller.get("module")
         if not isinstance(hook, rewrite.AssertionRewritingHook) or not isinstance(module, ModuleType):
             return None
+        if not any(finder is hook for finder in sys.meta_path):
+            return None  # not the session's: somebody tries out pytest's rewriting
         if not _is_wanted(hook.config):
             return None
         code = _code_of(source, pyc.with_name(f"{pyc.stem}-dx-py-{BUILD}.pyc"))

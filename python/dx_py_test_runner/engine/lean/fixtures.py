@@ -165,7 +165,12 @@ def function_for(step: Step, item: Any) -> Any:
 
 def request_for(step: Step, item: Any) -> Any:
     """The request that *step* is made with."""
-    above = item._request if step.requested_by is None else request_for(step.requested_by, item)
+    if step.requested_by is not None:
+        above = request_for(step.requested_by, item)
+    else:
+        if not item.__dict__.get("_request"):
+            item._initrequest()
+        above = item._request
     callspec = item.__dict__.get("callspec")
     if callspec is not None and step.name in callspec.params:
         scope = callspec._arg2scope[step.name]
@@ -215,6 +220,11 @@ def _register(step: Step, item: Any, known: dict[str, Any], finalizers: list[Any
         )
     finalizers.append(finish)
     return request
+
+
+def yield_nothing() -> Any:
+    """A fixture's generator that has ended."""
+    yield from ()
 
 
 @internal

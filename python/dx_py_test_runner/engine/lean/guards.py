@@ -12,12 +12,17 @@ from typing import Any
 import pytest
 from _pytest.config import Config
 from _pytest.terminal import TerminalReporter
+from pluggy import PluginManager
 
 KNOWN_PYTEST = ("8.4.", "9.0.", "9.1.", "9.2.")
 """Versions whose own steps are the ones that are fused here. Any other runs through its own code."""
 
 KNOWN_PYTHON = ((3, 11), (3, 14))
 """From the first up to (and without) the second: 3.14 keeps warnings in a context of its own."""
+
+
+_multicall = getattr(PluginManager("guards"), "_inner_hookexec", None)
+"""How pluggy calls hooks that nobody monitors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ COLLECT = Guard(
     ("pytest_pycollect_makeitem", "pytest_generate_tests"),
     # The last two look for coroutine functions.
     frozenset(["python", "fixtures", "unittest", "anyio.pytest_plugin", "pytest_asyncio.plugin"]),
-    (_KNOWN, "no -p no:python", "no --debug", "collect_imported_tests is true", "Function's constructors are pytest's"),
+    (_KNOWN, "no -p no:python", "no --debug, nobody monitors hook calls", "collect_imported_tests is true", "Function's constructors are pytest's"),
     "Test functions that are plain (no coroutine, nothing wrapped, no parameters) become items without asking these hooks; "
     "what is empty in an item is made when it is looked at.",
     "These hooks are asked for every name, everything in an item is made at once. Decided per module and class.",
@@ -68,6 +73,7 @@ PROTOCOL = Guard(
     (
         _KNOWN,
         "a known version of Python",
+        "no --debug, nobody monitors hook calls",
         "none of --pdb --trace --setup-only --setup-show --setup-plan --full-trace",
         "--capture is fd, sys or no",
         "no faulthandler_timeout",
@@ -161,7 +167,12 @@ def why_no_lean_collection(config: Any) -> str:
     for name in ("python", "funcmanage"):
         if not config.pluginmanager.hasplugin(name):
             return f"-p no:{name}"
-    return "--debug" if config.option.debug else _why_unknown(config)
+    return "hook calls are monitored" if is_monitored(config) else _why_unknown(config)
+
+
+def is_monitored(config: Any) -> bool:
+    """Whether somebody is told of every call of every hook (``add_hookcall_monitoring``, ``--debug``)."""
+    return getattr(config.pluginmanager, "_inner_hookexec", _multicall) is not _multicall
 
 
 def why_no_lean_protocol(config: Any) -> str:
@@ -169,13 +180,17 @@ def why_no_lean_protocol(config: Any) -> str:
     option = config.option
     if unknown := _why_unknown(config):
         return unknown
+    if is_monitored(config):
+        return "hook calls are monitored"
     if not KNOWN_PYTHON[0] <= sys.version_info[:2] < KNOWN_PYTHON[1]:
         return "this version of Python is not known"
     for name in ("usepdb", "trace", "setuponly", "setupshow", "setupplan", "fulltrace"):
         if getattr(option, name, False):
             return f"--{name}"
-    if option.capture not in ("fd", "sys", "no"):
-        return f"--capture={option.capture}"
+    # Plugins that are switched off have no options.
+    capture = getattr(option, "capture", "")
+    if capture not in ("fd", "sys", "no"):
+        return f"--capture={capture}" if capture else "-p no:capture"
     if config.pluginmanager.hasplugin("faulthandler") and float(config.getini("faulthandler_timeout") or 0) > 0:
         return "faulthandler_timeout is set"
     if "twisted" in sys.modules:
@@ -206,7 +221,7 @@ def why_reports_are_made(config: Any) -> str:
         return "-v"
     if reporter._show_progress_info not in (False, "progress"):
         return "console_output_style"
-    if config.option.capture == "no":
+    if getattr(config.option, "capture", "no") == "no":
         return "output is not captured: it may wait in the same buffer as the reports"
     file = reporter._tw._file
     if file is not sys.__stdout__ or file is None:

@@ -11,6 +11,7 @@ from _pytest import fixtures
 from _pytest.outcomes import skip
 
 from dx_py_test_runner.engine.frames import internal
+from dx_py_test_runner.engine.lean.fixtures import yield_nothing
 
 _SETUP, _FINISHED = "pytest_fixture_setup", "pytest_fixture_post_finalizer"
 
@@ -114,7 +115,8 @@ def set_up(*, fixturedef: Any, request: Any) -> Any:
             try:
                 value = next(generator)
             except StopIteration:
-                raise ValueError(f"{request.fixturename} did not yield a value") from None
+                # pytest's own code says so, and is shown with it.
+                value = fixtures.call_fixture_func(yield_nothing, request, {})
             request.addfinalizer(partial(fixtures._teardown_yield_fixture, function, generator))
         else:
             value = function(**arguments)

@@ -14,7 +14,7 @@ import warnings
 from typing import Any
 
 from _pytest import timing
-from _pytest.assertion import util as assertion_util
+from _pytest.fixtures import call_fixture_func
 from _pytest.python import Function
 from _pytest.scope import Scope
 
@@ -83,8 +83,8 @@ class PlainItems:
             protocol._renew_warnings()
         else:
             warnings._filters_mutated()  # type: ignore[attr-defined]
-        if assertion_util._reprcompare is not protocol.compare:
-            assertion_util._reprcompare = protocol.compare
+        protocol.tell_assertions()
+        self._streams.heed_loggers()
         self._reporter.begins(item)
         if plan is None:
             self._run_alone(item, nextitem, function)
@@ -144,6 +144,8 @@ class PlainItems:
             hand_over(item, stack, active)
             protocol.was_set_up(item, nextitem, (began, start, timing.perf_counter()))
             return
+        if plan.calls:
+            self._streams.heed_loggers()
         if hasattr(sys, "last_type"):
             forget_last_exception()
         tell_environment(item.nodeid, "call")
@@ -178,8 +180,6 @@ class PlainItems:
             elif kind is CALL:
                 given = {needed: values[needed] for needed in arguments}
                 if wants_request:
-                    if not item.__dict__.get("_request"):
-                        item._initrequest()
                     given["request"] = request_for(step, item)
                 function = function_for(step, item)
                 if generates:
@@ -187,7 +187,8 @@ class PlainItems:
                     try:
                         value = next(generator)
                     except StopIteration:
-                        raise ValueError(f"{name} did not yield a value") from None
+                        # pytest's own code says so, and is shown with it.
+                        value = call_fixture_func(fixtures.yield_nothing, request_for(step, item), {})
                 else:
                     value = function(**given)
             else:

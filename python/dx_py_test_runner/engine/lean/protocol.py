@@ -28,6 +28,11 @@ from _pytest.tmpdir import tmppath_result_key
 from _pytest.unraisableexception import collect_unraisable, unraisable_exceptions
 from _pytest.warnings import catch_warnings_for_item
 
+try:
+    from _pytest.subtests import failed_subtests_key
+except ImportError:  # before pytest 9
+    failed_subtests_key = None
+
 from dx_py_test_runner.engine.lean import guards
 from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean.hooks import QuickHooks
@@ -63,12 +68,13 @@ class LeanProtocol:
         self._implementation_count = sum(map(len, self._implementations))
         self._unraisable = config.stash[unraisable_exceptions]
         self._thread_exceptions = config.stash[thread_exceptions]
+        self._failed_subtests = config.stash.get(failed_subtests_key, {}) if failed_subtests_key else {}
         self._marks: dict[Any, bool] = {}
         self._warning_context: Any = None
         self._warned: list[Any] = []
         self._item: Any = None
         self._in_context = False
-        self._told_hypothesis = False
+        self._told_hypothesis = not config.pluginmanager.hasplugin("hypothesispytest")
         self.is_clean = False
         self.compare = self._compare
 
@@ -97,7 +103,7 @@ class LeanProtocol:
         context, self._warning_context = self._warning_context, None
         self._warned.clear()
         context.__exit__(None, None, None)
-        assertion_util._reprcompare = self._reprcompare_before
+        assertion_util._reprcompare, assertion_util._config = self._reprcompare_before, None
 
     def _resume(self) -> None:
         if not self._in_context:
@@ -131,6 +137,10 @@ class LeanProtocol:
             warnings.showwarning = self._showwarning
         warnings._filters_mutated()  # type: ignore[attr-defined]
 
+    def tell_assertions(self) -> None:
+        """As the assertion plugin does it for each item: a session inside a test does so, too, and leaves nothing."""
+        assertion_util._reprcompare, assertion_util._config = self.compare, self._config
+
     def _compare(self, op: str, left: object, right: object) -> str | None:
         """``_pytest.assertion.util._reprcompare``: as the assertion plugin makes it for each item."""
         context = assertion_plugin.pytest_runtest_protocol(self._item)
@@ -139,7 +149,7 @@ class LeanProtocol:
             return assertion_util._reprcompare(op, left, right)
         finally:
             context.close()
-            assertion_util._reprcompare = self.compare
+            self.tell_assertions()
 
     # ---- one item
 
@@ -159,8 +169,13 @@ class LeanProtocol:
                 return False
         return self.is_unmarked(item.parent)
 
+    def has_failed_subtests(self, item: Any) -> bool:
+        """Whether subtests of *item* have failed: then its call has not passed, which its report's status says."""
+        failed = self._failed_subtests
+        return bool(failed) and failed.get(getattr(item, "id", item.nodeid), 0) > 0
+
     def has_told_hypothesis(self) -> bool:
-        """Whether hypothesis knows where it is, if it is loaded.
+        """Whether the plugin of hypothesis knows where it is, if both are loaded.
 
         Around each call its plugin says so again, in the same words, and does nothing else for functions that are not
         its own. Once is enough: the first item after its import goes through pytest's own protocol.
@@ -189,7 +204,7 @@ class LeanProtocol:
         self._reporter.begins(item)
         self.clean()
         self.is_clean = False
-        assertion_util._reprcompare = self.compare
+        self.tell_assertions()
         if item.__dict__.get("_request", True) in (None, False):
             item._initrequest()
         phases = _Phases(self, item)
@@ -318,7 +333,7 @@ class _Phases:
             setup.setup(item)
             self._collect_exceptions()
         except BaseException:
-            excinfo = self._catch()
+            excinfo = self._catch("setup")
         return self._leave("setup", excinfo)
 
     @internal
@@ -338,6 +353,7 @@ class _Phases:
             else:
                 tell_environment(item.nodeid, "call")
                 self._streams.stay_resumed()
+                self._streams.heed_loggers()
             try:
                 if self._observed:
                     self._heed_new_marks()
@@ -350,7 +366,7 @@ class _Phases:
             self._collect_exceptions()
         except BaseException:
             self._evaluate_new_marks()
-            excinfo = self._catch()
+            excinfo = self._catch("call")
         else:
             self._evaluate_new_marks()
         self._leave("call", excinfo)
@@ -370,7 +386,7 @@ class _Phases:
                 raise
             self._collect_exceptions()
         except BaseException:
-            excinfo = self._catch()
+            excinfo = self._catch("call")
         self._leave("call", excinfo)
 
     @internal
@@ -386,7 +402,7 @@ class _Phases:
                 raise
             self._collect_exceptions()
         except BaseException:
-            excinfo = self._catch()
+            excinfo = self._catch("call")
         self._leave("call", excinfo, done)
 
     @internal
@@ -401,7 +417,7 @@ class _Phases:
                 raise error
             self._collect_exceptions()
         except BaseException:
-            excinfo = self._catch()
+            excinfo = self._catch("setup")
         return self._leave("setup", excinfo, self._ends.pop() if len(self._ends) > 1 else None)
 
     @internal
@@ -422,12 +438,14 @@ class _Phases:
             call_function(_Returned(item, result))
         return True
 
+    @internal
     def _heed_new_marks(self) -> None:
         """A fixture may have marked its test: as the skipping plugin does it before a call."""
         xfailed = self._evaluate_new_marks()
         if xfailed and not self._item.config.option.runxfail and not xfailed.run:
             raise pytest.xfail.Exception("[NOTRUN] " + xfailed.reason, pytrace=False)
 
+    @internal
     def _evaluate_new_marks(self) -> Any:
         """What marks that are new since the item began say of failures, for the report."""
         item = self._item
@@ -472,7 +490,7 @@ class _Phases:
             os.environ.pop(_CURRENT_TEST)
             self._collect_exceptions()
         except BaseException:
-            excinfo = self._catch()
+            excinfo = self._catch("teardown")
         self._leave("teardown", excinfo)
 
     def _run_real(self, when: Any, **more: Any) -> None:
@@ -509,6 +527,7 @@ class _Phases:
         tell_environment(item.nodeid, when)
         self._streams.begin(item, when)
 
+    @internal
     def _collect_exceptions(self) -> None:
         protocol = self._protocol
         if protocol._unraisable:
@@ -516,10 +535,13 @@ class _Phases:
         if protocol._thread_exceptions:
             collect_thread_exception(protocol._config)
 
-    def _catch(self) -> Any:
+    def _catch(self, when: str) -> Any:
         """The exception being handled, unless it ends the run."""
         excinfo = pytest.ExceptionInfo.from_current()
         if isinstance(excinfo.value, self._protocol._reraise):
+            # What is said of it is not captured, and what the phase has written is not printed.
+            self._streams.end()
+            self._streams.take(self._item, when)
             raise excinfo.value
         return excinfo
 
@@ -535,8 +557,9 @@ class _Phases:
                 self._streams.take(self._item, when)
         except Exception:
             # Streams that the phase has closed: under pytest, too, that is how the phase ends.
-            excinfo = self._catch()
-        if silent and excinfo is None and not self._reported and not self._marked:
+            excinfo = self._catch(when)
+        must_report = self._reported or self._marked or self._protocol.has_failed_subtests(self._item)
+        if silent and excinfo is None and not must_report:
             if self._observed:
                 self._item.stash.setdefault(tmppath_result_key, {})[when] = True
             return True

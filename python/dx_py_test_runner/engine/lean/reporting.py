@@ -93,9 +93,9 @@ class TerminalAlone:
             with self._writing():
                 # Looks at the place only when it is verbose; finding it out takes longer than a short test.
                 self._reporter.pytest_runtest_logstart(nodeid=item.nodeid, location=("", None, ""))
-            if self._patience < 0:
-                self.settle()
-                self.flush()
+            # The first test may take long: who waits for it wants to see where it is.
+            self.settle()
+            self.flush()
 
     def passed(self, passed: Passed) -> None:
         """An item that has been announced has passed."""

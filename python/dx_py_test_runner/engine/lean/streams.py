@@ -10,11 +10,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from _pytest.capture import FDCapture, SysCapture
-from _pytest.logging import caplog_handler_key, caplog_records_key
+from _pytest.logging import caplog_handler_key, caplog_records_key, catching_logs
 
 from dx_py_test_runner._native import Silence
 
 _fstat = os.fstat  # as it was before any test replaced it
+
+
+_HEEDS_LOGGERS = "attached_loggers" in getattr(catching_logs, "__slots__", ())
+"""Whether this pytest listens to other loggers than the root."""
 
 
 class Streams:
@@ -32,6 +36,7 @@ class Streams:
         self._caplog, self._report = logs.caplog_handler, logs.report_handler
         self._handlers = [self._caplog, self._report]
         self._root = logging.getLogger()
+        self._apart: list[logging.Logger] = []
         self._resumed = False
         capturing = self._manager._global_capturing
         self._parts = [part for part in (capturing.out, capturing.err) if part is not None]
@@ -70,6 +75,7 @@ class Streams:
         if self._resumed:
             self._resumed = False
             self._detach_handlers()
+            self._leave_loggers()
             self._manager.__dict__.pop("suspend_global_capture", None)
             self._manager.suspend_global_capture(in_=False)
 
@@ -92,6 +98,26 @@ class Streams:
     def _detach_handlers(self) -> None:
         for handler in reversed(self._handlers):
             self._root.removeHandler(handler)
+
+    def heed_loggers(self) -> None:
+        """Listen to loggers that pass nothing on to the root logger, as pytest does since 9.2 in each phase."""
+        if not _HEEDS_LOGGERS:
+            return
+        loggers = self._root.manager.loggerDict
+        apart = [logger for logger in loggers.values() if not logger.__dict__.get("propagate", True)]
+        if not apart and not self._apart:
+            return
+        self._leave_loggers()
+        self._apart = [logger for logger in apart if isinstance(logger, logging.Logger) and logger is not self._root]
+        for logger in self._apart:
+            for handler in self._handlers:
+                logger.addHandler(handler)
+
+    def _leave_loggers(self) -> None:
+        while self._apart:
+            logger = self._apart.pop()
+            for handler in self._handlers:
+                logger.removeHandler(handler)
 
     def are_open(self) -> bool:
         """Whether no test has closed what output is captured in."""
@@ -129,6 +155,7 @@ class Streams:
             item.stash[caplog_records_key] = {}
         else:
             self.resume()
+        self.heed_loggers()
         if self._manager._capture_fixture is not None:
             self._manager.activate_fixture()
         for handler in self._handlers:
