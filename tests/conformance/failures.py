@@ -27,7 +27,7 @@ from modes import MODES, Mode
 from prepare import Corpus, Failed, Prepared
 from projects import Project
 from suite import last_words
-from terminal import Pieces, differences, failures, pieces, unsteady
+from printout import Pieces, differences, failures, pieces, unsteady
 
 MODES_COMPARED = ("cold", "pytest-engine")
 AGAIN = 4  # how often pytest is asked again where something differs

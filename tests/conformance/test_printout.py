@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from terminal import LAST_LINE, differences, failures, fits, pieces, unsteady
+from printout import LAST_LINE, differences, failures, fits, pieces, unsteady
 
 PRINTED = """\
 .F.F
