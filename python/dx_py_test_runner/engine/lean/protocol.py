@@ -263,21 +263,16 @@ class LeanProtocol:
         """Go on behind a teardown that has more to tell, or has raised *error* and is not at its end."""
         if error is not None:
             self._setup.stack[item][0].append(_Raising(error))
-        phases = _Phases(self, item, times)
-        self.is_clean = False
-        try:
-            phases.end_teardown(nextitem)
-        finally:
-            item._request, item.funcargs = False, None
-        phases.finish()
-        if self._warned:
-            self.tell_warnings(item)
+        self._finish(_Phases(self, item, times), item, nextitem, torn_down=True)
 
     @internal
-    def _finish(self, phases: _Phases, item: Any, nextitem: Any) -> None:
+    def _finish(self, phases: _Phases, item: Any, nextitem: Any, *, torn_down: bool = False) -> None:
         self.is_clean = False
         try:
-            self._end(phases, item, nextitem)
+            if torn_down:
+                phases.end_teardown(nextitem)
+            else:
+                self._end(phases, item, nextitem)
         finally:
             item._request, item.funcargs = False, None
         phases.finish()
