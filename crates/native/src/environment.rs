@@ -5,15 +5,15 @@ use std::sync::Mutex;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
 
 /// A variable that is written in place, where ``os.putenv`` would leave each of its values behind in memory.
-///
-/// Does not touch ``os.environ``.
 ///
 /// :raises ValueError: the name is empty or has a ``=`` or a zero byte in it.
 #[pyclass(frozen, module = "dx_py_test_runner._native")]
 pub struct Variable {
     name: CString,
+    key: Py<PyBytes>,
     place: Mutex<Place>,
 }
 
@@ -26,23 +26,38 @@ struct Place {
 impl Variable {
     #[new]
     #[pyo3(signature = (name, /))]
-    fn new(name: &[u8]) -> PyResult<Self> {
+    fn new(py: Python<'_>, name: &[u8]) -> PyResult<Self> {
         let wrong = || PyValueError::new_err("not a variable's name");
         if name.is_empty() || name.contains(&b'=') {
             return Err(wrong());
         }
+        let key = PyBytes::new(py, name).unbind();
         let name = CString::new(name).map_err(|_| wrong())?;
-        Ok(Self { name, place: Mutex::new(Place { text: &mut [] }) })
+        Ok(Self { name, key, place: Mutex::new(Place { text: &mut [] }) })
     }
 
-    /// Give it a value.
+    /// Give it the value of *text* and, behind it, *more*, here and among the *known* variables of ``os.environ``.
     ///
-    /// :raises ValueError: there is a zero byte in it.
-    #[pyo3(signature = (value, /))]
-    fn set(&self, value: &[u8]) -> PyResult<()> {
+    /// :returns: whether that was possible: not with zero bytes, nor with surrogates.
+    #[pyo3(signature = (known, text, more, /))]
+    fn set(&self, known: &Bound<'_, PyDict>, text: &Bound<'_, PyString>, more: &str) -> PyResult<bool> {
+        let Ok(text) = text.to_str() else {
+            return Ok(false);
+        };
+        let value = [text.as_bytes(), more.as_bytes()].concat();
         if value.contains(&0) {
-            return Err(PyValueError::new_err("embedded null byte"));
+            return Ok(false);
         }
+        let name = self.key.bind(known.py());
+        known.set_item(name, PyBytes::new(known.py(), &value))?;
+        self.write(&value);
+        Ok(true)
+    }
+}
+
+impl Variable {
+    /// Change the process's environment. There must be no zero byte in *value*.
+    fn write(&self, value: &[u8]) {
         let mut place = self.place.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let start = self.name.as_bytes().len() + 1;
         let needed = start + value.len() + 1;
@@ -64,7 +79,6 @@ impl Variable {
                 libc::putenv(place.text.as_mut_ptr().cast());
             }
         }
-        Ok(())
     }
 }
 

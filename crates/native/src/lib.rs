@@ -4,6 +4,7 @@
 mod capture;
 mod content;
 mod environment;
+mod glance;
 mod silence;
 mod thaw;
 mod untraced;
@@ -20,6 +21,8 @@ mod _native {
     use super::capture::{capture_asserts, Captured};
     #[pymodule_export]
     use super::environment::Variable;
+    #[pymodule_export]
+    use super::glance::{all_propagate, Glance};
     #[pymodule_export]
     use super::silence::Silence;
     #[pymodule_export]

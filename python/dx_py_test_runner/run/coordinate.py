@@ -16,18 +16,21 @@ from typing import Any
 import pytest
 
 from dx_py_test_runner.engine import reports
-from dx_py_test_runner.engine.lean.passes import Passed
 from dx_py_test_runner.engine.lean.reporting import reporter_for
 from dx_py_test_runner.run.plan import Group
 from dx_py_test_runner.run.release import InOrder
 from dx_py_test_runner.tower.tower import Tower, flush_streams
 from dx_py_test_runner.wire import forks, journal
 from dx_py_test_runner.wire.deaths import how
+from dx_py_test_runner.wire.passlog import PassLog, runs
 from dx_py_test_runner.wire.status import StatusPage
 from dx_py_test_runner.worker import loop
 from dx_py_test_runner.worker.link import Inbox, Limit, Link, warning_from_data
 from dx_py_test_runner.worker.temporary import SharedBase
 from dx_py_test_runner.worker.tokens import Tokens
+
+_IDLE = 1.0
+"""Seconds to wait for a message when none is expected soon."""
 
 _GRACE = 2.0
 """Seconds a worker gets to end by itself after it was told to stop at once."""
@@ -42,6 +45,7 @@ class Process:
     inbox: Inbox
     page: StatusPage
     pidfd: int
+    passes: PassLog
     ended: bool = False
     more: bool = False
 
@@ -95,6 +99,7 @@ class Coordinator:
     def _fork(self, number: int, first: Group | None) -> None:
         ours, theirs = socket.socketpair()
         page = StatusPage.create()
+        passes = PassLog(len(self.session.items))
         flush_streams()
         pid = forks.fork()
         if pid == 0:
@@ -106,7 +111,7 @@ class Coordinator:
                 self.tower.job.control.close()
             self.tower.channel.close()
             worker = loop.Worker(
-                self.session, number, Link(theirs, self._limit), page, self.tower.page, self._count
+                self.session, number, Link(theirs, self._limit), passes, page, self.tower.page, self._count
             )
             worker.spares_reports = self._reporter.spares_reports
             worker.serve(
@@ -118,7 +123,7 @@ class Coordinator:
             )
         theirs.close()
         ours.setblocking(False)
-        process = Process(number, pid, Inbox(ours), page, os.pidfd_open(pid))
+        process = Process(number, pid, Inbox(ours), page, os.pidfd_open(pid), passes)
         self._processes.append(process)
         self._selector.register(process.inbox, selectors.EVENT_READ, process)
         self._selector.register(process.pidfd, selectors.EVENT_READ, process)
@@ -140,8 +145,15 @@ class Coordinator:
                 self._fork(number, group)
 
     def _pump_until_all_ended(self) -> None:
+        patience = _IDLE
         while self._processes:
-            for key, _events in self._selector.select(1.0):
+            events = self._selector.select(patience)
+            # Of the tests that pass within so short a time after the last message, no other message tells.
+            patience = 1.2 * loop.PATIENCE if events else _IDLE
+            if not events:
+                for process in self._processes:
+                    self._take_passes(process)
+            for key, _events in events:
                 process = key.data
                 if process not in self._processes:
                     continue  # an earlier event of this round was its end
@@ -172,6 +184,8 @@ class Coordinator:
 
     def _receive(self, process: Process) -> None:
         messages, closed = process.inbox.read()
+        # Read first: what a message follows has been written before it.
+        self._take_passes(process)
         for kind, index, value in messages:
             self._on_message(process, kind, index, value)
         if closed:
@@ -180,7 +194,9 @@ class Coordinator:
 
     def _on_end(self, process: Process) -> None:
         """The worker has ended. Children that tests left behind may still hold its end of the socket."""
-        for kind, index, value in process.inbox.rest():
+        messages = process.inbox.rest()
+        self._take_passes(process)
+        for kind, index, value in messages:
             self._on_message(process, kind, index, value)
         index, silent = process.page.item, process.page.silent
         status = self._forget(process)
@@ -233,6 +249,7 @@ class Coordinator:
         os.close(process.pidfd)
         _pid, status = os.waitpid(process.pid, 0)
         process.page.close()
+        process.passes.close()
         return status
 
     # ---- messages
@@ -252,6 +269,13 @@ class Coordinator:
             self._reporter.flush()
             self.config.hook.pytest_warning_recorded.call_historic(kwargs=warning_from_data(value))
 
+    def _take_passes(self, process: Process) -> None:
+        """Take in what *process* has passed in silence."""
+        records = process.passes.take()
+        if records:
+            for first, count, piece in runs(records):
+                self._release(self._order.add_run(first, count, piece))
+
     def _take(self, kind: str, index: int, value: Any) -> None:
         if kind == journal.START:
             self._last_phase[index] = ""
@@ -267,21 +291,17 @@ class Coordinator:
         for kind, index, value in events:
             if self._stop is not None:
                 return
-            if kind == journal.PASSED:
-                self.tower.journal.append_passed(index, value)
-            else:
-                self.tower.journal.append(kind, index, value)
+            if kind == journal.PASSES:
+                self.tower.journal.append_records(value)
+                self._reporter.passed_run(self.session.items[index : index + len(value) // journal.RECORD.size], value)
+                continue
+            self.tower.journal.append(kind, index, value)
             self._report(kind, index, value)
-            if kind in (journal.FINISH, journal.PASSED, loop.STOPPED, loop.EXIT, loop.INTERRUPT):
+            if kind in (journal.FINISH, loop.STOPPED, loop.EXIT, loop.INTERRUPT):
                 self._check_stop(index)
 
     def _report(self, kind: str, index: int, value: Any) -> None:
         hook = self.config.hook
-        if kind == journal.PASSED:
-            item = self.session.items[index]
-            self._reporter.begins(item)
-            self._reporter.passed(Passed(item, *value))
-            return
         self._reporter.flush()
         nodeid = self.session.items[index].nodeid
         if kind == journal.REPORT:

@@ -6,6 +6,7 @@ without printing it again, reports the test that died, and goes on behind it.
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -28,38 +29,49 @@ class InlineLoop:
         self.session = session
         self.config = session.config
         self.tower = tower
-        self._index = {item.nodeid: index for index, item in enumerate(session.items)}
+        self._ids = [item.nodeid for item in session.items]
+
+    @functools.cached_property
+    def _index(self) -> dict[str, int]:
+        return {nodeid: index for index, nodeid in enumerate(self._ids)}
 
     def run(self) -> None:
         """Run every item; raises as pytest's loop does when the session must stop."""
         done = self._resume() if self.tower.job.carry.get("resume") else set()
         self.config.pluginmanager.register(JournalPlugin(self), "dx-py-journal")
-        self.tower.journal.append(journal.IDS, None, [item.nodeid for item in self.session.items])
+        self.tower.journal.append(journal.IDS, None, self._ids)
         self._replay_into_own_journal()
         items = [(index, item) for index, item in enumerate(self.session.items) if index not in done]
         reporter = reporter_for(self.config, self._tell_passed, self.tower.journal.set_unshown)
-        with runner_for(self.session, reporter, self.tower.page.set_silent) as run_item:
+        journals = [self.tower.journal.fd]
+        with runner_for(self.session, reporter, self.tower.page.set_silent, journals) as run_item:
             self._run_items(items, run_item)
 
-    def _run_items(self, items: list[tuple[int, Any]], run_item: Callable[[Any, Any], None]) -> None:
-        for position, (index, item) in enumerate(items):
-            following = items[position + 1][1] if position + 1 < len(items) else None
-            if self.tower.page.stop:
+    def _run_items(self, items: list[tuple[int, Any]], run_item: Callable[[Any, Any], bool]) -> None:
+        page = self.tower.page
+        following = iter(items)
+        next(following, None)
+        for self._running, item in items:
+            if page.begins(self._running):
+                page.item = None
                 raise self.session.Interrupted("stopped by the user between two tests")
-            self.tower.page.item = index
+            silent = False
             try:
-                run_item(item, following)
+                silent = run_item(item, next(following, _LAST)[1])
             finally:
-                # Also when pytest fails on descriptors that a test has closed: another process goes on then.
-                self.tower.journal.check()
-            self.tower.page.item = None
-            self.check_stop()
+                if not silent:
+                    # Also when pytest fails on descriptors that a test has closed: another process goes on then.
+                    self.tower.journal.check()
+            if not silent:
+                page.item = None
+                self.check_stop()
+        page.item = None
+
+    _running = 0
 
     def _tell_passed(self, passed: Passed) -> None:
         """Write down an item that has passed in silence."""
-        index = self.tower.page.item
-        assert index is not None
-        self.tower.journal.append_passed(index, passed.times())
+        self.tower.journal.append_passed(self._running, passed[1:])
 
     def check_stop(self) -> None:
         """Raise if the session was asked to stop (by ``-x``, ``--maxfail`` or a plugin)."""
@@ -128,13 +140,16 @@ class InlineLoop:
 
     def _replay_into_own_journal(self) -> None:
         """The next process that resumes must find everything in one journal."""
-        ids: list[str] = [item.nodeid for item in self.session.items]
+        ids = self._ids
         for kind, index, value in self._entries:
             if kind == journal.IDS:
                 ids = value
             elif index is not None and index < len(ids) and ids[index] in self._index:
                 self.tower.journal.append(kind, self._index[ids[index]], value)
 
+
+_LAST = (None, None)
+"""What follows the last item."""
 
 
 @contextmanager
@@ -158,18 +173,17 @@ class JournalPlugin:
     def __init__(self, loop: InlineLoop) -> None:
         self._loop = loop
         self._journal = loop.tower.journal
-        self._index = loop._index
         self._config = loop.config
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
-        self._journal.append(journal.START, self._index.get(str(nodeid)), tuple(location))
+        self._journal.append(journal.START, self._loop._index.get(str(nodeid)), tuple(location))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
         data = reports.to_data(self._config, report)
-        self._journal.append(journal.REPORT, self._index.get(str(report.nodeid)), data)
+        self._journal.append(journal.REPORT, self._loop._index.get(str(report.nodeid)), data)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logfinish(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
-        self._journal.append(journal.FINISH, self._index.get(str(nodeid)), tuple(location))
+        self._journal.append(journal.FINISH, self._loop._index.get(str(nodeid)), tuple(location))

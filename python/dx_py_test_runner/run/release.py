@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dx_py_test_runner.wire.journal import FINISH, PASSED
+from dx_py_test_runner.wire.journal import FINISH, PASSED, PASSES
 
 Event = tuple[str, int, Any]
 
@@ -41,7 +41,19 @@ class InOrder:
         if index != self._head:
             self._held.setdefault(index, []).append(event)
             return []
-        released = [event]
+        return self._go_on([event])
+
+    def add_run(self, first: int, count: int, records: bytes) -> list[Event]:
+        """Take in that *count* items from *first* on have passed; returns the events that may be released now."""
+        self._finished.update(range(first, first + count))
+        event = (PASSES, first, records)
+        if first != self._head:
+            self._held.setdefault(first, []).append(event)
+            return []
+        return self._go_on([event])
+
+    def _go_on(self, released: list[Event]) -> list[Event]:
+        """*released*, and what may follow it."""
         while self._head in self._finished:
             self._finished.discard(self._head)
             self._head += 1

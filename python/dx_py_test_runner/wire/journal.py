@@ -17,9 +17,11 @@ from dx_py_test_runner.wire.deaths import LOST_DESCRIPTORS
 
 _LENGTH = struct.Struct("<I")
 _HEADER = struct.Struct("=QQ")
-_SHORT = struct.Struct("=IcI5d")
+RECORD = struct.Struct("=IcI5d")
+"""An item that has passed: an entry of one size, with its length, a letter, its index and its times."""
+
 _SHORT_ENTRY = struct.Struct("=cI5d")
-_SHORT_BODY = _SHORT.size - _LENGTH.size
+RECORD_BODY = RECORD.size - _LENGTH.size
 _ROOM = 1 << 20
 
 IDS = "ids"
@@ -28,6 +30,8 @@ REPORT = "report"
 FINISH = "finish"
 WARNING = "warning"
 PASSED = "passed"
+PASSES = "passes"
+"""Items that have passed one after the other: only ever told, and written as their records."""
 
 
 def dumps(value: Any) -> bytes:
@@ -94,11 +98,24 @@ class Journal:
         if self._detached:
             return
         at = self._end
-        end = at + _SHORT.size
+        end = at + RECORD.size
         if end > len(self._map):
             self.check()
             self._grow(end)
-        _SHORT.pack_into(self._map, at, _SHORT_BODY, b"t", index, *times)
+        RECORD.pack_into(self._map, at, RECORD_BODY, b"t", index, *times)
+        self._end = end
+        self._numbers[0] = end - _HEADER.size
+
+    def append_records(self, records: bytes) -> None:
+        """As :meth:`append_passed` for each of *records*, which are such entries already."""
+        if self._detached:
+            return
+        at = self._end
+        end = at + len(records)
+        if end > len(self._map):
+            self.check()
+            self._grow(end)
+        self._map[at:end] = records
         self._end = end
         self._numbers[0] = end - _HEADER.size
 

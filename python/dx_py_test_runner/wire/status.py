@@ -86,6 +86,13 @@ class StatusPage:
         words[_SILENT // 4] = 0
         words[_ITEM // 4] = _NO_ITEM if value is None else value
 
+    def begins(self, index: int) -> bool:
+        """An item is about to run; whether the user has asked to stop instead."""
+        words = self._words
+        words[_SILENT // 4] = 0
+        words[_ITEM // 4] = index
+        return bool(words[_STOP // 4] & 1)
+
     @property
     def silent(self) -> int:
         """How many of the item's phases have passed without having been reported yet."""

@@ -28,16 +28,16 @@ class Limit:
     """A number shared by run and workers: items behind it need not be started (``-x`` has struck)."""
 
     def __init__(self) -> None:
-        self._map = mmap.mmap(-1, mmap.PAGESIZE)
+        self._words = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("I")
         self.value = NO_LIMIT
 
     @property
     def value(self) -> int:
-        return _LENGTH.unpack_from(self._map, 0)[0]
+        return self._words[0]
 
     @value.setter
     def value(self, index: int) -> None:
-        _LENGTH.pack_into(self._map, 0, index)
+        self._words[0] = index
 
 
 class Link:
@@ -57,8 +57,8 @@ class Link:
         self._sock.close()
 
     @property
-    def limit(self) -> int:
-        return self._limit.value
+    def limit(self) -> Limit:
+        return self._limit
 
     def send(self, kind: str, index: int | None, value: Any = None) -> None:
         """Send one message; returns when it is in the kernel's hands."""

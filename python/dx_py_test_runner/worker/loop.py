@@ -17,6 +17,7 @@ from dx_py_test_runner.engine.lean import runner_for
 from dx_py_test_runner.engine.lean.passes import Passed
 from dx_py_test_runner.engine.lean.reporting import Elsewhere, HookReporter
 from dx_py_test_runner.wire import forks, journal
+from dx_py_test_runner.wire.passlog import PassLog
 from dx_py_test_runner.wire.status import StatusPage
 from dx_py_test_runner.worker.ending import exit_grace, lasting_threads, tell_pools
 from dx_py_test_runner.worker.link import Link
@@ -32,6 +33,9 @@ _SILENCED_HOOKS = (
 
 _PR_SET_PDEATHSIG = 1
 
+PATIENCE = 0.01
+"""Seconds at least between two messages about tests that have passed."""
+
 STOPPED = "stopped"
 EXIT = "exit"
 INTERRUPT = "interrupt"
@@ -43,11 +47,21 @@ LASTING = "lasting threads"
 class Worker:
     """One forked process of a run."""
 
-    def __init__(self, session: Any, number: int, link: Link, page: StatusPage, run_page: StatusPage, total: int) -> None:
+    def __init__(
+        self,
+        session: Any,
+        number: int,
+        link: Link,
+        passes: PassLog,
+        page: StatusPage,
+        run_page: StatusPage,
+        total: int,
+    ) -> None:
         self.session = session
         self.config = session.config
         self.name = f"gw{number}"
         self.link = link
+        self.passes = passes
         self.page = page
         self.run_page = run_page
         self._total = total
@@ -94,6 +108,7 @@ class Worker:
     def _detach(self) -> None:
         """In a child that a test has forked: it is not this worker."""
         self.link.detach()
+        self.passes.detach()
         self.page.detach()
         self._tokens.detach()
 
@@ -138,31 +153,44 @@ class Worker:
         with runner_for(self.session, reporter, self.page.set_silent) as run_item:
             self._run_items(self._indexes(groups, tokens, first), run_item)
 
-    def _run_items(self, indexes: Iterator[int], run_item: Callable[[Any, Any], None]) -> None:
+    def _run_items(self, indexes: Iterator[int], run_item: Callable[[Any, Any], bool]) -> None:
         items = self.session.items
+        page, run_page, limit = self.page, self.run_page, self.link.limit
         current = next(indexes, None)
         while current is not None:
-            if self.run_page.stop or current > self.link.limit:
+            if run_page.stop or current > limit.value:
                 self.link.send(STOPPED, None)
                 return
             following = next(indexes, None)
-            self.page.item = current
+            page.begins(current)
+            self._current = current
             try:
-                run_item(items[current], None if following is None else items[following])
+                if run_item(items[current], None if following is None else items[following]):
+                    current = following
+                    continue
             except pytest.exit.Exception as stop:
                 self.link.send(EXIT, current, (stop.msg, stop.returncode))
                 return
             except KeyboardInterrupt as interrupt:
                 self.link.send(INTERRUPT, current, _where(interrupt))
                 return
-            self.page.item = None
+            page.item = None
             if self.session.shouldstop:
                 self.link.send(STOPPED, current, str(self.session.shouldstop))
                 return
             current = following
+        page.item = None
 
     def _tell_passed(self, passed: Passed) -> None:
-        self.link.send(journal.PASSED, self.page.item, passed.times())
+        """Write down an item that has passed in silence; whoever reads it is told now and then."""
+        self.passes.append(self._current, passed[1:])
+        end = passed[-1]
+        if end - self._told > PATIENCE:
+            self._told = end
+            self.link.send(journal.PASSES, None)
+
+    _current = 0
+    _told = 0.0
 
     def _indexes(
         self, groups: list[tuple[int, int]], tokens: Tokens, first: tuple[int, int] | None

@@ -39,6 +39,9 @@ FINALIZERS_TELL = "pytest_fixture_post_finalizer" in FixtureDef.execute.__code__
 # What a step does.
 STANDING, PARAMETER, CALL = "standing", "parameter", "call"
 
+# Calls that need nothing but their arguments.
+FUNCTION, GENERATOR = "function", "generator"
+
 
 class Step(NamedTuple):
     """One fixture of a plan."""
@@ -66,6 +69,8 @@ class Plan(NamedTuple):
     """Whether any function is called."""
     arguments: tuple[str, ...]
     """What the test function is called with."""
+    quick: tuple[tuple[str, str, Any, Any, tuple[str, ...], Step], ...]
+    """Each step as its kind, name, definition, function and arguments: what setting it up looks at."""
 
 
 def are_unchanged() -> bool:
@@ -80,7 +85,16 @@ def make_plan(info: Any, parameters: Sequence[str]) -> Plan | None:
         return None
     steps = tuple(maker.steps.values())
     standing = tuple((step.definition, step.name) for step in steps if step.kind is STANDING)
-    return Plan(steps, standing, any(step.kind is CALL for step in steps), tuple(info.argnames))
+    quick = tuple(
+        (_quick_kind(step), step.name, step.definition, step.function, step.arguments, step) for step in steps
+    )
+    return Plan(steps, standing, any(step.kind is CALL for step in steps), tuple(info.argnames), quick)
+
+
+def _quick_kind(step: Step) -> str:
+    if step.kind is not CALL or step.wants_request or type(step.function) is not FunctionType:
+        return step.kind
+    return GENERATOR if step.generates else FUNCTION
 
 
 class _Maker:
@@ -182,6 +196,12 @@ def request_for(step: Step, item: Any) -> Any:
 
 Active = tuple[Step, Any, Any]
 """A fixture that an item has set up: its step, its value, and its generator if it has one."""
+
+
+def active(plan: Plan, values: dict[str, Any], generators: Sequence[tuple[Step, Any]]) -> list[Active]:
+    """The fixtures of *plan* that are set up: those with *values*."""
+    running = {id(step): generator for step, generator in generators}
+    return [(step, values[step.name], running.get(id(step))) for step in plan.steps[: len(values)]]
 
 
 def hand_over(item: Any, stack: dict[Any, Any], active: Sequence[Active], failed: Step | None = None, error: Any = None) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -27,6 +29,22 @@ class Passed(NamedTuple):
     def durations(self) -> tuple[float, float, float]:
         """Seconds of setup, call and teardown."""
         return (self.call - self.setup, self.teardown - self.call, self.end - self.teardown)
+
+
+class PassedRun(NamedTuple):
+    """Items that have passed one after the other, and what was written down of each, as :data:`_RECORD` has it."""
+
+    items: list[Any]
+    records: bytes
+
+    def passes(self) -> Iterator[Passed]:
+        """Each of them."""
+        for item, times in zip(self.items, _RECORD.iter_unpack(self.records), strict=True):
+            yield Passed(item, *times)
+
+
+_RECORD = struct.Struct("=9x5d")
+"""The times in a record of the journal."""
 
 
 def make_reports(passed: Passed, which: tuple[int, ...] = (0, 1, 2)) -> list[pytest.TestReport]:
@@ -61,6 +79,9 @@ def make_report(
     )
 
 
+_SILENT = (Passed, PassedRun)
+
+
 class PassedReports(list):
     """Reports of passed items, made when somebody looks at them.
 
@@ -72,23 +93,19 @@ class PassedReports(list):
         super().__init__()
         self._which = which
         self._waiting: list[Any] = []
-        self._count = 0
-
-    def add(self, passed: Passed) -> None:
+        self.add: Callable[[Passed | PassedRun], None] = self._waiting.append
         """Keep an item's reports for later."""
-        self._waiting.append(passed)
-        self._count += len(self._which)
 
     def told(self) -> list[Any]:
         """The reports that exist, without those of silent passes."""
-        return [*super().__iter__(), *(entry for entry in self._waiting if type(entry) is not Passed)]
+        return [*super().__iter__(), *(entry for entry in self._waiting if type(entry) not in _SILENT)]
 
     def counted(self) -> PassedReports:
         """Those that count in the summary. Reports of silent passes always do."""
         counted = PassedReports(self._which)
         counted.extend(report for report in super().__iter__() if getattr(report, "count_towards_summary", True))
         for entry in self._waiting:
-            if type(entry) is Passed:
+            if type(entry) in _SILENT:
                 counted.add(entry)
             elif getattr(entry, "count_towards_summary", True):
                 counted.append(entry)
@@ -96,25 +113,31 @@ class PassedReports(list):
 
     def append(self, report: Any) -> None:
         self._waiting.append(report)
-        self._count += 1
 
     def extend(self, reports: Any) -> None:
         for report in reports:
             self.append(report)
 
     def _make(self) -> None:
-        waiting, self._waiting, self._count = self._waiting, [], 0
+        waiting = self._waiting[:]
+        self._waiting.clear()
         for entry in waiting:
             if type(entry) is Passed:
                 super().extend(make_reports(entry, self._which))
+            elif type(entry) is PassedRun:
+                for passed in entry.passes():
+                    super().extend(make_reports(passed, self._which))
             else:
                 super().append(entry)
 
     def __len__(self) -> int:
-        return super().__len__() + self._count
+        kinds = Counter(map(type, self._waiting))
+        runs = sum(len(entry.items) for entry in self._waiting if type(entry) is PassedRun) if kinds[PassedRun] else 0
+        silent, others = kinds[Passed] + runs, len(self._waiting) - kinds[Passed] - kinds[PassedRun]
+        return super().__len__() + others + len(self._which) * silent
 
     def __bool__(self) -> bool:
-        return len(self) > 0
+        return bool(self._waiting) or super().__len__() > 0
 
     def __iter__(self) -> Iterator[Any]:
         self._make()
@@ -162,7 +185,7 @@ class PassedReports(list):
         super().__delitem__(index)
 
     def clear(self) -> None:
-        self._waiting, self._count = [], 0
+        self._waiting.clear()
         super().clear()
 
     def reverse(self) -> None:
@@ -196,3 +219,46 @@ class PassedReports(list):
     def copy(self) -> list[Any]:
         self._make()
         return super().copy()
+
+
+class ReportedIds(set):
+    """The ids of items whose progress has been shown, worked out when somebody looks at them.
+
+    The terminal reporter only wants to know how many there are. Each of the items that are waiting ran once.
+    """
+
+    def __init__(self, ids: Iterable[Any], identify: Callable[[Any], Any]) -> None:
+        super().__init__(ids)
+        self._identify = identify
+        self._waiting: list[Any] = []
+        self.add_items: Callable[[Iterable[Any]], None] = self._waiting.extend
+
+    def _make(self) -> None:
+        waiting = self._waiting[:]
+        self._waiting.clear()
+        super().update(map(self._identify, waiting))
+
+    def __len__(self) -> int:
+        if self._waiting and super().__len__():
+            # Their subtests may have been reported already, under the same ids.
+            self._make()
+        return super().__len__() + len(self._waiting)
+
+    def __bool__(self) -> bool:
+        return len(self) > 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self._make()
+        return super().__iter__()
+
+    def __contains__(self, identity: object) -> bool:
+        self._make()
+        return super().__contains__(identity)
+
+    def __repr__(self) -> str:
+        self._make()
+        return super().__repr__()
+
+    def clear(self) -> None:
+        self._waiting.clear()
+        super().clear()

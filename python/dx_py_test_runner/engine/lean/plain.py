@@ -14,6 +14,7 @@ import warnings
 from typing import Any
 
 from _pytest import timing
+from _pytest.assertion import util as assertion_util
 from _pytest.fixtures import call_fixture_func
 from _pytest.python import Function
 from _pytest.scope import Scope
@@ -22,13 +23,25 @@ from dx_py_test_runner._native import Variable
 from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean import fixtures
 from dx_py_test_runner.engine.lean.collectors import Collectors
-from dx_py_test_runner.engine.lean.fixtures import CALL, PARAMETER, Active, Plan, function_for, hand_over, request_for
+from dx_py_test_runner.engine.lean.fixtures import (
+    FUNCTION,
+    GENERATOR,
+    PARAMETER,
+    STANDING,
+    Plan,
+    Step,
+    function_for,
+    hand_over,
+    request_for,
+)
 from dx_py_test_runner.engine.lean.marks import TELLING_MARKS
-from dx_py_test_runner.engine.lean.passes import Passed
+from dx_py_test_runner.engine.lean.passes import PHASES, Passed
 
 _ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 _MARKED = frozenset({"pytestmark"})
 _NOTHING: dict[str, Any] = {}
+_sys_names = vars(sys)
+_new = tuple.__new__
 
 
 class PlainItems:
@@ -47,35 +60,40 @@ class PlainItems:
         self._plans: dict[tuple[int, int], tuple[Any, Plan | None]] = {}
         self._plans_by_fixtures: dict[tuple[Any, ...], Plan | None] = {}
         self._fixtures_are_unchanged = fixtures.are_unchanged()
+        self._parent: Any = None
 
     @internal
-    def run(self, item: Any, nextitem: Any) -> bool:
-        """Run *item* and report it, if it is one of ours; whether it was."""
+    def run(self, item: Any, nextitem: Any) -> bool | None:
+        """Run *item* and report it, if it is one of ours (None if not); whether it has passed in silence."""
         protocol = self._protocol
         attributes = item.__dict__
         function = attributes.get("_obj")
         code = getattr(function, "__code__", None)
+        parent = item.parent
         if (
             nextitem is None
             or type(item) is not Function
             or code is None
             or code.co_flags & _ASYNC
             or (function.__dict__ and not function.__dict__.keys() <= _MARKED)
-            or not protocol.is_unmarked(item.parent)
+            or (parent is not self._parent and not self._is_plain_parent(parent))
             or len(self._plugins) != self._plugin_count
-            or not protocol.has_told_hypothesis()
+            or not (protocol._told_hypothesis or protocol.has_told_hypothesis())
         ):
-            return False
-        for mark in attributes.get("own_markers", ()):
-            if mark.name in TELLING_MARKS:
-                return False
+            return None
+        if "own_markers" in attributes:
+            for mark in attributes["own_markers"]:
+                if mark.name in TELLING_MARKS:
+                    return None
         plan = None
         if item.fixturenames:
             plan = self._plan_for(item)
             if plan is None or not self._stand(plan, item):
-                return False
-        if not self._collectors.enter(item):
-            return False
+                return None
+        stack = self._stack
+        top = next(reversed(stack), None)
+        if (top is not parent or stack[top][1] is not None) and not self._collectors.enter(item):
+            return None
         protocol._item = item
         if not protocol.is_clean:
             protocol.clean()
@@ -83,24 +101,29 @@ class PlainItems:
             protocol._renew_warnings()
         else:
             warnings._filters_mutated()  # type: ignore[attr-defined]
-        protocol.tell_assertions()
+        assertion_util._reprcompare, assertion_util._config = protocol.compare, protocol._config
         self._streams.heed_loggers()
         self._reporter.begins(item)
         if plan is None:
-            self._run_alone(item, nextitem, function)
-        else:
-            self._run_furnished(item, nextitem, function, plan)
+            return self._run_alone(item, nextitem, function)
+        return self._run_furnished(item, nextitem, function, plan)
+
+    def _is_plain_parent(self, parent: Any) -> bool:
+        """Whether no mark of *parent* matters to its items; asked once for many of them."""
+        if not self._protocol.is_unmarked(parent):
+            return False
+        self._parent = parent
         return True
 
     @internal
-    def _run_alone(self, item: Any, nextitem: Any, function: Any) -> None:
+    def _run_alone(self, item: Any, nextitem: Any, function: Any) -> bool:
         """Run an item without fixtures."""
-        protocol = self._protocol
-        if hasattr(sys, "last_type"):
+        protocol, stack = self._protocol, self._stack
+        if "last_type" in _sys_names or "last_exc" in _sys_names:
             forget_last_exception()
         began, start = timing.time(), timing.perf_counter()
         finalizers = [item.teardown]
-        self._stack[item] = (finalizers, None)
+        stack[item] = (finalizers, None)
         tell_environment(item.nodeid, "call")
         protocol._mark(1)
         called = timing.perf_counter()
@@ -111,42 +134,41 @@ class PlainItems:
             raised = error
         if raised is not None:
             protocol.went_wrong(item, nextitem, (began, start, called), raised)
-            return
+            return False
         done = timing.perf_counter()
         if result is not None or len(finalizers) != 1 or not self._may_end(item, nextitem):
             protocol.goes_on(item, nextitem, (began, start, called), done, result)
-            return
-        self._collectors.leave(nextitem)
-        self._report(item, (began, start, called, done))
+            return False
+        return self._end(item, nextitem, began, start, called, done)
 
     @internal
-    def _run_furnished(self, item: Any, nextitem: Any, function: Any, plan: Plan) -> None:
+    def _run_furnished(self, item: Any, nextitem: Any, function: Any, plan: Plan) -> bool:
         """Run an item with fixtures of its own."""
         protocol, stack = self._protocol, self._stack
         began, start = timing.time(), timing.perf_counter()
         finalizers = [item.teardown]
         stack[item] = (finalizers, None)
-        active: list[Active] = []
         values: dict[str, Any] = {}
+        generators: list[tuple[Step, Any]] = []
         if plan.calls:
             tell_environment(item.nodeid, "setup")
             protocol._mark(0)
         raised = None
         try:
-            self._set_up(plan, item, active, values)
+            self._set_up(plan, item, values, generators)
         except BaseException as error:
             raised = error
         if raised is not None:
-            hand_over(item, stack, active, plan.steps[len(active)], raised)
+            hand_over(item, stack, fixtures.active(plan, values, generators), plan.steps[len(values)], raised)
             protocol.was_set_up(item, nextitem, (began, start), raised)
-            return
-        if plan.calls and not self._is_silent():
-            hand_over(item, stack, active)
-            protocol.was_set_up(item, nextitem, (began, start, timing.perf_counter()))
-            return
+            return False
         if plan.calls:
+            if not protocol.is_silent():
+                hand_over(item, stack, fixtures.active(plan, values, generators))
+                protocol.was_set_up(item, nextitem, (began, start, timing.perf_counter()))
+                return False
             self._streams.heed_loggers()
-        if hasattr(sys, "last_type"):
+        if "last_type" in _sys_names or "last_exc" in _sys_names:
             forget_last_exception()
         tell_environment(item.nodeid, "call")
         protocol._mark(1)
@@ -156,68 +178,85 @@ class PlainItems:
         except BaseException as error:
             raised = error
         if raised is not None:
-            hand_over(item, stack, active)
+            hand_over(item, stack, fixtures.active(plan, values, generators))
             protocol.went_wrong(item, nextitem, (began, start, called), raised)
-            return
+            return False
         done = timing.perf_counter()
         if result is not None or len(finalizers) != 1 or not self._may_end(item, nextitem):
-            hand_over(item, stack, active)
+            hand_over(item, stack, fixtures.active(plan, values, generators))
             protocol.goes_on(item, nextitem, (began, start, called), done, result)
-            return
-        if plan.calls and not self._tear_down(item, nextitem, active, (began, start, called, done)):
-            return
-        self._collectors.leave(nextitem)
-        self._report(item, (began, start, called, done))
+            return False
+        if generators and not self._tear_down(item, nextitem, plan, values, generators, (began, start, called, done)):
+            return False
+        return self._end(item, nextitem, began, start, called, done)
 
     @internal
-    def _set_up(self, plan: Plan, item: Any, active: list[Active], values: dict[str, Any]) -> None:
-        """Set up the fixtures of *plan*: each that is ready is among the *active*, its value among *values*."""
-        for step in plan.steps:
-            kind, name, definition, _, arguments, generates, wants_request, _ = step
-            generator = None
-            if kind is PARAMETER:
-                value = item.callspec.params[name]
-            elif kind is CALL:
-                given = {needed: values[needed] for needed in arguments}
-                if wants_request:
-                    given["request"] = request_for(step, item)
-                function = function_for(step, item)
-                if generates:
-                    generator = function(**given)
-                    try:
-                        value = next(generator)
-                    except StopIteration:
-                        # pytest's own code says so, and is shown with it.
-                        value = call_fixture_func(fixtures.yield_nothing, request_for(step, item), {})
-                else:
-                    value = function(**given)
+    def _set_up(self, plan: Plan, item: Any, values: dict[str, Any], generators: list[tuple[Step, Any]]) -> None:
+        """Set up the fixtures of *plan* in its order: *values* holds those that are ready."""
+        for kind, name, definition, function, arguments, step in plan.quick:
+            if kind == FUNCTION:
+                values[name] = function(**{needed: values[needed] for needed in arguments}) if arguments else function()
+            elif kind == GENERATOR:
+                generator = function(**{needed: values[needed] for needed in arguments}) if arguments else function()
+                try:
+                    value = next(generator)
+                except StopIteration:
+                    # pytest's own code says so, and is shown with it.
+                    value = call_fixture_func(fixtures.yield_nothing, request_for(step, item), {})
+                generators.append((step, generator))
+                values[name] = value
+            elif kind == STANDING:
+                values[name] = definition.cached_result[0]
+            elif kind == PARAMETER:
+                values[name] = item.callspec.params[name]
             else:
-                value = definition.cached_result[0]
-            values[name] = value
-            active.append((step, value, generator))
+                self._set_up_elaborate(step, item, values, generators)
+
+    @internal
+    def _set_up_elaborate(
+        self, step: Step, item: Any, values: dict[str, Any], generators: list[tuple[Step, Any]]
+    ) -> None:
+        """Set up a fixture that is a method, or looks at its parameter."""
+        given = {needed: values[needed] for needed in step.arguments}
+        if step.wants_request:
+            given["request"] = request_for(step, item)
+        function = function_for(step, item)
+        if not step.generates:
+            values[step.name] = function(**given)
+            return
+        generator = function(**given)
+        try:
+            value = next(generator)
+        except StopIteration:
+            value = call_fixture_func(fixtures.yield_nothing, request_for(step, item), {})
+        generators.append((step, generator))
+        values[step.name] = value
 
     @internal
     def _tear_down(
-        self, item: Any, nextitem: Any, active: list[Active], times: tuple[float, float, float, float]
+        self,
+        item: Any,
+        nextitem: Any,
+        plan: Plan,
+        values: dict[str, Any],
+        generators: list[tuple[Step, Any]],
+        times: tuple[float, float, float, float],
     ) -> bool:
-        """End the generators among the *active* fixtures; whether nothing else is to be done."""
+        """End the *generators*; whether nothing else is to be done."""
         raised = None
-        told = False
-        while active and raised is None:
-            step, _, generator = active.pop()
-            if generator is None:
-                continue
-            if not told:
-                tell_environment(item.nodeid, "teardown")
-                self._protocol._mark(2)
-                told = True
+        left = 0
+        tell_environment(item.nodeid, "teardown")
+        self._protocol._mark(2)
+        while generators and raised is None:
+            step, generator = generators.pop()
             try:
                 fixtures.end_generator(step.function, generator)
             except BaseException as error:
                 raised = error
-        if raised is None and (not told or self._is_silent()):
+                left = list(values).index(step.name)
+        if raised is None and self._protocol.is_silent():
             return True
-        hand_over(item, self._stack, active)
+        hand_over(item, self._stack, fixtures.active(plan, values, generators)[:left])
         self._protocol.was_torn_down(item, nextitem, times, raised)
         return False
 
@@ -269,29 +308,26 @@ class PlainItems:
         return True
 
     @internal
-    def _is_silent(self) -> bool:
-        """Whether a phase has left nothing to be told."""
-        protocol = self._protocol
-        return not protocol._unraisable and not protocol._thread_exceptions and self._streams.are_untouched()
-
-    @internal
     def _may_end(self, item: Any, nextitem: Any) -> bool:
         """Whether the test has left everything so that nothing is to be told, and nothing to be torn down but its own."""
-        session = self._session
-        return (
-            self._is_silent()
-            and not session.shouldfail
-            and not session.shouldstop
-            and self._collectors.may_leave(item.parent, nextitem)
+        return self._protocol.is_silent() and (
+            nextitem.parent is item.parent or self._collectors.may_leave(item.parent, nextitem)
         )
 
     @internal
-    def _report(self, item: Any, times: tuple[float, float, float, float]) -> None:
+    def _end(self, item: Any, nextitem: Any, began: float, start: float, called: float, done: float) -> bool:
+        """Tear down what :meth:`_may_end` has allowed to, and report; whether nobody could have asked for anything."""
+        if nextitem.parent is item.parent:
+            self._stack.popitem()
+        else:
+            self._collectors.leave(nextitem)
         attributes = item.__dict__
         attributes["_request"], attributes["funcargs"] = False, None
-        self._reporter.passed(Passed(item, *times, timing.perf_counter()))
+        self._reporter.passed(_new(Passed, (item, began, start, called, done, timing.perf_counter())))
         if self._protocol._warned:
             self._protocol.tell_warnings(item)
+            return False
+        return True
 
 
 def forget_last_exception() -> None:
@@ -303,17 +339,13 @@ def forget_last_exception() -> None:
 
 def tell_environment(nodeid: str, when: str) -> None:
     """``os.environ["PYTEST_CURRENT_TEST"] = ...``, without looking up how names and values are encoded."""
-    value = f"{nodeid} ({when})"
     environment = os.environ
-    if type(environment) is _Environ and "\0" not in value:
-        data = value.encode(_ENCODING, "surrogateescape")
-        _variable.set(data)
-        environment._data[_CURRENT_TEST] = data
-    else:
-        environment["PYTEST_CURRENT_TEST"] = value.replace("\0", "(null)")
+    if type(environment) is _Environ and _IS_UTF8 and _variable.set(environment._data, nodeid, _WHEN[when]):
+        return
+    environment["PYTEST_CURRENT_TEST"] = f"{nodeid} ({when})".replace("\0", "(null)")
 
 
-_CURRENT_TEST = b"PYTEST_CURRENT_TEST"
-_ENCODING = sys.getfilesystemencoding()
+_WHEN = {when: f" ({when})" for when in PHASES}
+_IS_UTF8 = sys.getfilesystemencoding() == "utf-8"
 _Environ = os._Environ
-_variable = Variable(_CURRENT_TEST)
+_variable = Variable(b"PYTEST_CURRENT_TEST")

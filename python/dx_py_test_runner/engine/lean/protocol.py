@@ -12,7 +12,7 @@ import inspect
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -33,6 +33,7 @@ try:
 except ImportError:  # before pytest 9
     failed_subtests_key = None
 
+from dx_py_test_runner._native import Glance
 from dx_py_test_runner.engine.lean import guards
 from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean.hooks import QuickHooks
@@ -49,15 +50,16 @@ class LeanProtocol:
 
     :param mark: told how many phases of an item have passed in silence, before more of the user's code runs.
     :param reporter: told of items that begin and pass (``reporting.py``).
+    :param kept: descriptors that no test may close or replace unnoticed.
     """
 
-    def __init__(self, session: Any, reporter: Any, mark: Callable[[int], None]) -> None:
+    def __init__(self, session: Any, reporter: Any, mark: Callable[[int], None], kept: Sequence[int] = ()) -> None:
         self._session = session
         self._config = config = session.config
         self._setup = session._setupstate
         self._reporter = reporter
         self._mark = mark
-        self._streams = Streams(config, reporter.flush)
+        self._streams = Streams(config, reporter.flush, kept)
         self._hooks = QuickHooks(session)
         self._reraise = runner.get_reraise_exceptions(config) if hasattr(runner, "get_reraise_exceptions") else (
             pytest.exit.Exception,
@@ -69,6 +71,7 @@ class LeanProtocol:
         self._unraisable = config.stash[unraisable_exceptions]
         self._thread_exceptions = config.stash[thread_exceptions]
         self._failed_subtests = config.stash.get(failed_subtests_key, {}) if failed_subtests_key else {}
+        self._plugin_count = len(config.pluginmanager._name2plugin)
         self._marks: dict[Any, bool] = {}
         self._warning_context: Any = None
         self._warned: list[Any] = []
@@ -118,8 +121,26 @@ class LeanProtocol:
             self._warned = self._show.__self__
             self._showwarning = warnings.showwarning
             self._filters = list(warnings.filters)
+            self._glance = self._make_glance()
             self._reprcompare_before = assertion_util._reprcompare
         self._streams.resume()
+
+    def _make_glance(self) -> Glance:
+        """What a test leaves as it is that neither fails nor says anything."""
+        watched = self._streams.watched()
+        session, manager = self._session, self._config.pluginmanager
+        watched["same"] += [
+            (vars(warnings), "_showwarnmsg_impl", self._show),
+            (vars(warnings), "showwarning", self._showwarning),
+            *((vars(session), name, False) for name in ("_shouldfail", "_shouldstop")),
+        ]
+        sizes = [(self._unraisable, 0), (self._thread_exceptions, 0), (manager._name2plugin, self._plugin_count)]
+        return Glance(sizes=sizes, **watched)
+
+    @internal
+    def is_silent(self) -> bool:
+        """Whether a phase has left nothing to be told, and everything as it was."""
+        return self._glance.holds() and self._streams.are_silent()
 
     def clean(self) -> None:
         """Have everything as an item finds it."""

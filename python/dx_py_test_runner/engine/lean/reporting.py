@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import operator
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 from _pytest.terminal import TerminalReporter
 
 from dx_py_test_runner.engine.lean import guards
-from dx_py_test_runner.engine.lean.passes import Passed, PassedReports
+from dx_py_test_runner.engine.lean.passes import Passed, PassedReports, PassedRun, ReportedIds
 
 
 class HookReporter:
@@ -82,6 +83,7 @@ class TerminalAlone:
         self._page = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
         self._dot = self._writer.markup(".", green=True).encode()
         self._by_id = _ids_are_objects(reporter)
+        self._identify = operator.attrgetter("id" if self._by_id else "nodeid")
         self._parent: Any = None
         self._lastfailed = _last_failed(config)
         reporter._get_reports_to_display = self._reports_to_display
@@ -89,33 +91,69 @@ class TerminalAlone:
     def begins(self, item: Any) -> None:
         """An item is about to run: its file's name must be there before the file's first dot."""
         if item.parent is not self._parent:
-            self._parent = item.parent
-            with self._writing():
-                # Looks at the place only when it is verbose; finding it out takes longer than a short test.
-                self._reporter.pytest_runtest_logstart(nodeid=item.nodeid, location=("", None, ""))
+            self._announce(item)
             # The first test may take long: who waits for it wants to see where it is.
             self.settle()
             self.flush()
 
+    def _announce(self, item: Any) -> None:
+        self._parent = item.parent
+        with self._writing():
+            # Looks at the place only when it is verbose; finding it out takes longer than a short test.
+            self._reporter.pytest_runtest_logstart(nodeid=item.nodeid, location=("", None, ""))
+
     def passed(self, passed: Passed) -> None:
         """An item that has been announced has passed."""
         self._tell(passed)
-        reporter, item = self._reporter, passed.item
-        reporter._tests_ran = True
-        self._keep(passed)
-        reporter._progress_nodeids_reported.add(item.id if self._by_id else item.nodeid)
+        self._keep(passed, passed[:1])
         if self._lastfailed:
+            item = passed[0]
             self._lastfailed.pop(item.id if self._by_id else item.nodeid, None)
-        self._writer._current_line += "."
+        writer = self._writer
+        line = writer._current_line = writer._current_line + "."
         self._held += self._dot
         self._held_items += 1
-        if reporter._show_progress_info and not reporter._is_last_item:
-            self._end_line_if_full(passed.end)
-        if passed.end - self._flushed > self._patience:
-            self._flushed = passed.end
+        now = passed[-1]
+        if len(line) + _PROGRESS >= self._width or now - self._looked > self._patience or not line.isascii():
+            self._look(now)
+        if now - self._flushed > self._patience:
+            self._flushed = now
             self.flush()
         else:
             self._hold(self._held_items)
+
+    def passed_run(self, items: list[Any], records: bytes) -> None:
+        """*items* have passed one after the other, somewhere else; *records* are their times, as in the journal."""
+        self._keep(PassedRun(items, records), items)
+        if self._lastfailed:
+            for item in items:
+                self._lastfailed.pop(item.id if self._by_id else item.nodeid, None)
+        start, count = 0, len(items)
+        while start < count:
+            parent = items[start].parent
+            if parent is not self._parent:
+                self._announce(items[start])
+            stop = start + 1
+            while stop < count and items[stop].parent is parent:
+                stop += 1
+            self._print_dots(stop - start)
+            start = stop
+        self._hold(self._held_items)
+
+    def _print_dots(self, count: int) -> None:
+        """Hold *count* dots for the terminal."""
+        writer = self._writer
+        self._width = self._screen_width()
+        while count:
+            line = writer._current_line
+            room = self._width - len(line) - _PROGRESS if line.isascii() else 1
+            some = max(1, min(count, room))
+            writer._current_line += "." * some
+            self._held += self._dot * some
+            self._held_items += some
+            count -= some
+            if some >= room:
+                self._look(0.0)
 
     def flush(self) -> None:
         """Write what is held back."""
@@ -166,13 +204,19 @@ class TerminalAlone:
             return kept.counted()
         return TerminalReporter._get_reports_to_display(self._reporter, category)
 
-    def _keep(self, passed: Passed) -> None:
+    def _keep(self, passed: Passed | PassedRun, items: list[Any]) -> None:
         stats = self._reporter.stats
-        for category, which in (("", (0, 2)), ("passed", (1,))):
-            kept = stats.get(category)
-            if type(kept) is not PassedReports:
-                kept = self._replace(category, which, kept)
-            kept.add(passed)
+        around, calls, ids = stats.get(""), stats.get("passed"), self._reporter._progress_nodeids_reported
+        if type(around) is not PassedReports:
+            around = self._replace("", (0, 2), around)
+        if type(calls) is not PassedReports:
+            calls = self._replace("passed", (1,), calls)
+        if type(ids) is not ReportedIds:
+            ids = self._reporter._progress_nodeids_reported = ReportedIds(ids, self._identify)
+            self._reporter._tests_ran = True
+        around.add(passed)
+        calls.add(passed)
+        ids.add_items(items)
 
     def _replace(self, category: str, which: tuple[int, ...], before: list[Any] | None) -> PassedReports:
         kept = self._reporter.stats[category] = PassedReports(which)
@@ -182,14 +226,15 @@ class TerminalAlone:
             kept.extend(before)
         return kept
 
-    def _end_line_if_full(self, now: float) -> None:
+    def _look(self, now: float) -> None:
         """A line of dots ends with how far the run is. The reporter itself decides, near the edge."""
         reporter, line = self._reporter, self._writer._current_line
-        length = len(line)
         # Asking for the width takes as long as a short test.
         if now - self._looked > self._patience:
             self._looked, self._width = now, self._screen_width()
-        if not line.isascii() or length + _PROGRESS >= self._width:
+        if not reporter._show_progress_info or reporter._is_last_item:
+            return
+        if not line.isascii() or len(line) + _PROGRESS >= self._width:
             with self._writing():
                 reporter._write_progress_information_if_past_edge()
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from _pytest.capture import FDCapture, SysCapture
 from _pytest.logging import caplog_handler_key, caplog_records_key, catching_logs
 
-from dx_py_test_runner._native import Silence
+from dx_py_test_runner._native import Silence, all_propagate
 
 _fstat = os.fstat  # as it was before any test replaced it
 
@@ -27,8 +27,11 @@ class Streams:
     While resumed, everything is as inside of a phase under pytest; while paused, as between two.
     """
 
-    def __init__(self, config: Any, before_uncaptured: Callable[[], None]) -> None:
-        """*before_uncaptured* is called when capturing is switched off for a while by others."""
+    def __init__(self, config: Any, before_uncaptured: Callable[[], None], kept: Sequence[int] = ()) -> None:
+        """*before_uncaptured* is called when capturing is switched off for a while by others.
+
+        :param kept: descriptors that no test may close or replace unnoticed.
+        """
         self._before_uncaptured = before_uncaptured
         self._was_uncaptured = False
         self._manager = config.pluginmanager.getplugin("capturemanager")
@@ -41,7 +44,8 @@ class Streams:
         capturing = self._manager._global_capturing
         self._parts = [part for part in (capturing.out, capturing.err) if part is not None]
         self._fds = [part.tmpfile.fileno() for part in self._parts if type(part) is FDCapture]
-        self._silence = Silence([(part.targetfd, part.tmpfile.fileno()) for part in self._parts if type(part) is FDCapture])
+        captured = [part for part in self._parts if type(part) is FDCapture]
+        self._silence = Silence([(part.targetfd, part.tmpfile.fileno()) for part in captured], list(kept))
         self._names = [(_sys_capture(part).name, _sys_capture(part).tmpfile) for part in self._parts]
         self._buffers = [part.tmpfile.buffer for part in self._parts if type(part) is SysCapture]
 
@@ -104,9 +108,9 @@ class Streams:
         if not _HEEDS_LOGGERS:
             return
         loggers = self._root.manager.loggerDict
-        apart = [logger for logger in loggers.values() if not logger.__dict__.get("propagate", True)]
-        if not apart and not self._apart:
+        if not self._apart and type(loggers) is dict and all_propagate(loggers):
             return
+        apart = [logger for logger in loggers.values() if not logger.__dict__.get("propagate", True)]
         self._leave_loggers()
         self._apart = [logger for logger in apart if isinstance(logger, logging.Logger) and logger is not self._root]
         for logger in self._apart:
@@ -123,17 +127,23 @@ class Streams:
         """Whether no test has closed what output is captured in."""
         return not any(part.tmpfile.closed for part in self._parts)
 
-    def are_untouched(self) -> bool:
-        """Whether a test without fixtures has left everything as it was: written nothing, logged nothing, replaced nothing."""
-        if not self._silence.holds() or self._report.records or self._caplog.records:
+    def watched(self) -> dict[str, list[Any]]:
+        """What a :class:`Glance` sees of them: a silent test has logged nothing, and replaced and closed no stream."""
+        return {
+            "same": [(vars(sys), name, stream) for name, stream in self._names],
+            "empty": [(handler.__dict__, "records") for handler in self._handlers],
+            "ends": [(self._root.__dict__, "handlers", *self._handlers)],
+            "open": [stream for _name, stream in self._names],
+        }
+
+    def are_silent(self) -> bool:
+        """Whether nothing has been written, and the descriptors are what they were."""
+        if not self._silence.holds():
             return False
-        for name, stream in self._names:
-            if getattr(sys, name, None) is not stream or stream.closed:
-                return False
         for buffer in self._buffers:
             if buffer.tell():
                 return False
-        return self._root.handlers[-2:] == self._handlers
+        return True
 
     @contextmanager
     def let_through(self) -> Iterator[None]:
