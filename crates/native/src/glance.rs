@@ -6,6 +6,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use crate::silence::Silence;
+
 /// An identity under a name: that of a module's or an object's attribute, by its dictionary.
 type Entry = (Py<PyDict>, Py<PyString>, Py<PyAny>);
 
@@ -17,6 +19,7 @@ type Tail = (Py<PyDict>, Py<PyString>, Py<PyAny>, Py<PyAny>);
 /// *same*: ``(names, name, value)``; ``names[name]`` must be that very object. *sizes*: ``(container, length)``.
 /// *empty*: ``(names, name)``; the length of ``names[name]`` must be 0. *ends*: ``(names, name, before, last)``;
 /// the list ``names[name]`` must end with these two objects. *open*: files that must not say that they are closed.
+/// *silence* is asked last.
 #[pyclass(frozen, module = "dx_py_test_runner._native")]
 pub struct Glance {
     same: Vec<Entry>,
@@ -24,20 +27,22 @@ pub struct Glance {
     empty: Vec<(Py<PyDict>, Py<PyString>)>,
     ends: Vec<Tail>,
     open: Vec<Py<PyAny>>,
+    silence: Py<Silence>,
 }
 
 #[pymethods]
 impl Glance {
     #[new]
-    #[pyo3(signature = (*, same, sizes, empty, ends, open))]
+    #[pyo3(signature = (*, same, sizes, empty, ends, open, silence))]
     fn new(
         same: Vec<Entry>,
         sizes: Vec<(Py<PyAny>, usize)>,
         empty: Vec<(Py<PyDict>, Py<PyString>)>,
         ends: Vec<Tail>,
         open: Vec<Py<PyAny>>,
+        silence: Py<Silence>,
     ) -> Self {
-        Self { same, sizes, empty, ends, open }
+        Self { same, sizes, empty, ends, open, silence }
     }
 
     /// Whether all of it holds. What cannot be looked at does not.
@@ -52,6 +57,7 @@ impl Glance {
             && self.open.iter().all(|file| {
                 file.bind(py).getattr(closed).is_ok_and(|closed| closed.is(pyo3::types::PyBool::new(py, false)))
             })
+            && self.silence.get().holds()
     }
 }
 

@@ -39,7 +39,7 @@ impl Silence {
     }
 
     /// Whether all are the same files, and those that were to stay empty are.
-    fn holds(&self) -> bool {
+    pub fn holds(&self) -> bool {
         let is_empty = |&(descriptor, file): &(i32, File)| {
             status(descriptor).is_some_and(|status| status.st_size == 0 && (status.st_dev, status.st_ino) == file)
         };

@@ -1,6 +1,7 @@
 """What a waiting process has loaded is *frozen*: the collector passes over it, so that forks go on sharing its pages.
 
 A test must not notice. Whoever asks the collector for objects, or for a full collection, gets everything thawed first.
+Collections that begin by themselves pass over it: when they do is nobody's business.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _ASKING = frozenset({"gc.get_objects", "gc.get_referrers"})
 _watching = False
 
 # No function of ours: a test that traces what is called (for coverage, or hypothesis for it) would see that as its own doing.
-_on_collection = _native.Thaw(gc.unfreeze)
+_on_collection = _native.Thaw(gc.unfreeze, gc.get_count, gc.get_threshold)
 
 
 @contextmanager
@@ -34,6 +35,11 @@ def loading() -> Iterator[None]:
 def freeze() -> None:
     """In a process that is going to wait: collect what is garbage, freeze the rest."""
     gc.collect()
+    _freeze()
+
+
+def keep() -> None:
+    """What has been loaded stays: the collector need not look for garbage in it time and again."""
     _freeze()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dx_py_test_runner.engine import assertion, garbage, hypothesis_plugin
+from dx_py_test_runner.engine import assertion, frozen, garbage, hypothesis_plugin
 from dx_py_test_runner.engine.lean import paths
 from dx_py_test_runner.engine.lean.collection import lean_collection, order_ahead
 from dx_py_test_runner.inputs.compare import Unfit
@@ -209,6 +209,8 @@ class RunPlugin:
         finally:
             # A file that closes our descriptors when it is imported ends the process as surely as one that exits.
             self.tower.journal.check()
+            if collector.config.option.engine == "lean":
+                frozen.keep()
 
     @pytest.hookimpl(specname="pytest_make_collect_report", tryfirst=True)
     def pytest_report_crashed_file(self, collector: Any) -> Any:

@@ -60,7 +60,9 @@ class PlainItems:
         self._plans: dict[tuple[int, int], tuple[Any, Plan | None]] = {}
         self._plans_by_fixtures: dict[tuple[Any, ...], Plan | None] = {}
         self._fixtures_are_unchanged = fixtures.are_unchanged()
+        self._recent: dict[tuple[str, ...], tuple[Any, Any, Plan | None]] = {}
         self._parent: Any = None
+        self._is_quiet = False
 
     @internal
     def run(self, item: Any, nextitem: Any) -> bool | None:
@@ -87,7 +89,7 @@ class PlainItems:
                     return None
         plan = None
         if item.fixturenames:
-            plan = self._plan_for(item)
+            plan = self._plan_for(item) if self._is_quiet else None
             if plan is None or not self._stand(plan, item):
                 return None
         stack = self._stack
@@ -113,6 +115,7 @@ class PlainItems:
         if not self._protocol.is_unmarked(parent):
             return False
         self._parent = parent
+        self._is_quiet = self._fixtures_are_unchanged and self._hooks.are_quiet(parent.path)
         return True
 
     @internal
@@ -150,8 +153,9 @@ class PlainItems:
         stack[item] = (finalizers, None)
         values: dict[str, Any] = {}
         generators: list[tuple[Step, Any]] = []
+        nodeid = item.nodeid
         if plan.calls:
-            tell_environment(item.nodeid, "setup")
+            tell_environment(nodeid, "setup")
             protocol._mark(0)
         raised = None
         try:
@@ -170,7 +174,7 @@ class PlainItems:
             self._streams.heed_loggers()
         if "last_type" in _sys_names or "last_exc" in _sys_names:
             forget_last_exception()
-        tell_environment(item.nodeid, "call")
+        tell_environment(nodeid, "call")
         protocol._mark(1)
         called = timing.perf_counter()
         try:
@@ -264,10 +268,12 @@ class PlainItems:
 
     def _plan_for(self, item: Any) -> Plan | None:
         """How to set up the fixtures of *item*, if they are all simple."""
-        if not self._fixtures_are_unchanged or not self._hooks.are_quiet(item.path):
-            return None
         info = item._fixtureinfo
         callspec = item.__dict__.get("callspec")
+        if callspec is None:
+            recent = self._recent.get(info.argnames)
+            if recent is not None and recent[0] == info.names_closure and recent[1] == info.name2fixturedefs:
+                return recent[2]
         parameters = callspec.params if callspec is not None else _NOTHING
         known = self._plans.get((id(info), len(parameters)))
         if known is not None and known[0] is info:
@@ -287,6 +293,8 @@ class PlainItems:
         if parameters:
             # Items of one function share it; others have one of their own.
             self._plans[id(info), len(parameters)] = (info, plan)
+        elif callspec is None:
+            self._recent[info.argnames] = (list(info.names_closure), dict(info.name2fixturedefs), plan)
         return plan
 
     @staticmethod

@@ -127,23 +127,20 @@ class Streams:
         """Whether no test has closed what output is captured in."""
         return not any(part.tmpfile.closed for part in self._parts)
 
-    def watched(self) -> dict[str, list[Any]]:
-        """What a :class:`Glance` sees of them: a silent test has logged nothing, and replaced and closed no stream."""
+    def watched(self) -> dict[str, Any]:
+        """What a :class:`Glance` sees of them: a silent test has written and logged nothing, replaced and closed no stream."""
         return {
             "same": [(vars(sys), name, stream) for name, stream in self._names],
             "empty": [(handler.__dict__, "records") for handler in self._handlers],
             "ends": [(self._root.__dict__, "handlers", *self._handlers)],
             "open": [stream for _name, stream in self._names],
+            "silence": self._silence,
         }
 
-    def are_silent(self) -> bool:
-        """Whether nothing has been written, and the descriptors are what they were."""
-        if not self._silence.holds():
-            return False
-        for buffer in self._buffers:
-            if buffer.tell():
-                return False
-        return True
+    @property
+    def buffers(self) -> list[Any]:
+        """What is captured without descriptors: a silent test leaves them at their start."""
+        return self._buffers
 
     @contextmanager
     def let_through(self) -> Iterator[None]:
