@@ -60,16 +60,26 @@ class Link:
     def limit(self) -> Limit:
         return self._limit
 
+    def check(self) -> None:
+        """End the process if a test has closed or replaced our descriptor: others of ours will have gone with it."""
+        if self._detached:
+            return
+        try:
+            status = _fstat(self._fd)
+            intact = (status.st_dev, status.st_ino) == self._identity
+        except OSError:
+            intact = False
+        if not intact:
+            _exit(LOST_DESCRIPTORS)
+
     def send(self, kind: str, index: int | None, value: Any = None) -> None:
         """Send one message; returns when it is in the kernel's hands."""
         if self._detached:
             return
         body = dumps((kind, index, value))
         data = _LENGTH.pack(len(body)) + body
+        self.check()
         try:
-            status = _fstat(self._fd)
-            if (status.st_dev, status.st_ino) != self._identity:
-                _exit(LOST_DESCRIPTORS)
             while data:
                 data = data[_write(self._fd, data) :]
         except OSError:

@@ -149,8 +149,8 @@ class Worker:
     # ---- running
 
     def _run(self, groups: list[tuple[int, int]], tokens: Tokens, first: tuple[int, int] | None) -> None:
-        reporter = Elsewhere(self._tell_passed) if self.spares_reports else HookReporter()
-        with runner_for(self.session, reporter, self.page.set_silent) as run_item:
+        reporter = Elsewhere(self._tell_passed, self.link.check) if self.spares_reports else HookReporter()
+        with runner_for(self.session, reporter, self.page.set_silent, [self.page.fd]) as run_item:
             self._run_items(self._indexes(groups, tokens, first), run_item)
 
     def _run_items(self, indexes: Iterator[int], run_item: Callable[[Any, Any], bool]) -> None:

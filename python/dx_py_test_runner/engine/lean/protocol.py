@@ -531,6 +531,7 @@ class _Phases:
             self._protocol.make_room()
             item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         else:
+            protocol._reporter.check()
             protocol._reporter.passed(Passed(item, self._began, *self._ends))
 
     # ---- around the phases

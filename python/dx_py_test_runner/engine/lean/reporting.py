@@ -27,6 +27,9 @@ class HookReporter:
     def settle(self) -> None:
         """Output may be captured from now on: nothing that others have written to the terminal may be waiting."""
 
+    def check(self) -> None:
+        """There is nothing to be lost."""
+
     def begins(self, item: Any) -> None:
         """An item is about to run."""
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
@@ -36,12 +39,14 @@ class Elsewhere:
     """Tells another process, which tells whoever listens there.
 
     :param tell: called with each item that has passed.
+    :param check: called before that, if the item has left anything otherwise than it was.
     """
 
     spares_reports = True
 
-    def __init__(self, tell: Callable[[Passed], None]) -> None:
+    def __init__(self, tell: Callable[[Passed], None], check: Callable[[], None]) -> None:
         self.passed = tell
+        self.check = check
 
     def begins(self, _item: Any) -> None:
         """The other process knows."""
@@ -95,6 +100,9 @@ class TerminalAlone:
             # The first test may take long: who waits for it wants to see where it is.
             self.settle()
             self.flush()
+
+    def check(self) -> None:
+        """Whoever runs the items looks at what they have left."""
 
     def _announce(self, item: Any) -> None:
         self._parent = item.parent
