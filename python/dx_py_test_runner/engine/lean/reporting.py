@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from _pytest import timing
 from _pytest.terminal import TerminalReporter
 
 from dx_py_test_runner.engine.lean import guards
@@ -90,13 +91,17 @@ class TerminalAlone:
         self._by_id = _ids_are_objects(reporter)
         self._identify = operator.attrgetter("id" if self._by_id else "nodeid")
         self._parent: Any = None
+        # Of the file whose name was written last.
+        self._path, self._fspath = "", None
+        self._encoding = encoding
+        start = str(reporter.startpath)
+        self._start = start + os.sep if start == str(config.rootpath) else "\0"
         self._lastfailed = _last_failed(config)
         reporter._get_reports_to_display = self._reports_to_display
 
     def begins(self, item: Any) -> None:
         """An item is about to run: its file's name must be there before the file's first dot."""
-        if item.parent is not self._parent:
-            self._announce(item)
+        if item.parent is not self._parent and self._announce(item):
             # The first test may take long: who waits for it wants to see where it is.
             self.settle()
             self.flush()
@@ -104,16 +109,41 @@ class TerminalAlone:
     def check(self) -> None:
         """Whoever runs the items looks at what they have left."""
 
-    def _announce(self, item: Any) -> None:
+    def _announce(self, item: Any) -> bool:
+        """Write the file's name if it is not there yet; whether anything may have been written."""
         self._parent = item.parent
+        reporter, path = self._reporter, item.nodeid.partition("::")[0]
+        if reporter.currentfspath is self._fspath is not None:
+            if path == self._path:
+                return False
+            if self._announce_plainly(item, path):
+                return True
         with self._writing():
             # Looks at the place only when it is verbose; finding it out takes longer than a short test.
-            self._reporter.pytest_runtest_logstart(nodeid=item.nodeid, location=("", None, ""))
+            reporter.pytest_runtest_logstart(nodeid=item.nodeid, location=("", None, ""))
+        self._path, self._fspath = path, reporter.currentfspath
+        return True
+
+    def _announce_plainly(self, item: Any, path: str) -> bool:
+        """As ``write_fspath_result`` for another file than before, without colours, where it is started; whether that is so."""
+        reporter, writer, line = self._reporter, self._writer, self._writer._current_line
+        if writer.hasmarkup or not line.isascii() or not reporter.showfspath or str(item.path) != self._start + path:
+            return False
+        text = ""
+        if reporter._show_progress_info:
+            reporter._get_main_color()
+            self._look_at_screen(timing.perf_counter())
+            text = reporter._get_progress_information_message().rjust(self._width - len(line) - 1)
+        writer._current_line = f"{path} "
+        self._path, self._fspath = path, item.path
+        reporter.currentfspath = item.path
+        self._held += f"{text}\n{path} ".encode(self._encoding, "replace")
+        return True
 
     def passed(self, passed: Passed) -> None:
         """An item that has been announced has passed."""
         self._tell(passed)
-        self._keep(passed, passed[:1])
+        self._keep(passed).add_items(passed[:1])
         if self._lastfailed:
             item = passed[0]
             self._lastfailed.pop(item.id if self._by_id else item.nodeid, None)
@@ -132,7 +162,7 @@ class TerminalAlone:
 
     def passed_run(self, items: list[Any], records: bytes) -> None:
         """*items* have passed one after the other, somewhere else; *records* are their times, as in the journal."""
-        self._keep(PassedRun(items, records), items)
+        ids = self._keep(PassedRun(items, records))
         if self._lastfailed:
             for item in items:
                 self._lastfailed.pop(item.id if self._by_id else item.nodeid, None)
@@ -144,24 +174,25 @@ class TerminalAlone:
             stop = start + 1
             while stop < count and items[stop].parent is parent:
                 stop += 1
-            self._print_dots(stop - start)
+            self._print_dots(items[start:stop], ids)
             start = stop
         self._hold(self._held_items)
 
-    def _print_dots(self, count: int) -> None:
-        """Hold *count* dots for the terminal."""
+    def _print_dots(self, items: list[Any], ids: ReportedIds) -> None:
+        """Hold a dot for each of *items* for the terminal, which has shown *ids* before."""
         writer = self._writer
-        self._width = self._screen_width()
-        while count:
+        self._look_at_screen(timing.perf_counter())
+        while items:
             line = writer._current_line
             room = self._width - len(line) - _PROGRESS if line.isascii() else 1
-            some = max(1, min(count, room))
+            some = max(1, min(len(items), room))
+            ids.add_items(items[:some])
+            items = items[some:]
             writer._current_line += "." * some
             self._held += self._dot * some
             self._held_items += some
-            count -= some
             if some >= room:
-                self._look(0.0)
+                self._look(self._looked)
 
     def flush(self) -> None:
         """Write what is held back."""
@@ -212,7 +243,8 @@ class TerminalAlone:
             return kept.counted()
         return TerminalReporter._get_reports_to_display(self._reporter, category)
 
-    def _keep(self, passed: Passed | PassedRun, items: list[Any]) -> None:
+    def _keep(self, passed: Passed | PassedRun) -> ReportedIds:
+        """Keep the reports for later; returns where the ids of what is shown belong."""
         stats = self._reporter.stats
         around, calls, ids = stats.get(""), stats.get("passed"), self._reporter._progress_nodeids_reported
         if type(around) is not PassedReports:
@@ -224,7 +256,7 @@ class TerminalAlone:
             self._reporter._tests_ran = True
         around.add(passed)
         calls.add(passed)
-        ids.add_items(items)
+        return ids
 
     def _replace(self, category: str, which: tuple[int, ...], before: list[Any] | None) -> PassedReports:
         kept = self._reporter.stats[category] = PassedReports(which)
@@ -234,12 +266,15 @@ class TerminalAlone:
             kept.extend(before)
         return kept
 
-    def _look(self, now: float) -> None:
-        """A line of dots ends with how far the run is. The reporter itself decides, near the edge."""
-        reporter, line = self._reporter, self._writer._current_line
+    def _look_at_screen(self, now: float) -> None:
         # Asking for the width takes as long as a short test.
         if now - self._looked > self._patience:
             self._looked, self._width = now, self._screen_width()
+
+    def _look(self, now: float) -> None:
+        """A line of dots ends with how far the run is. The reporter itself decides, near the edge."""
+        reporter, line = self._reporter, self._writer._current_line
+        self._look_at_screen(now)
         if not reporter._show_progress_info or reporter._is_last_item:
             return
         if not line.isascii() or len(line) + _PROGRESS >= self._width:

@@ -1,0 +1,60 @@
+"""What is printed while tests run: names, dots and percentages, line by line as pytest prints them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from dxpy import DxPy
+
+SUITE = {
+    "test_few.py": "def test_a(): pass\ndef test_b(): pass\n",
+    "test_many.py": "".join(f"def test_{n}(): pass\n" for n in range(230)),
+    "below/test_classes.py": "class TestA:\n    def test_a(self): pass\n    def test_b(self): pass\n"
+    "class TestB:\n    def test_a(self): pass\ndef test_c(): pass\n",
+    "below/test_fails.py": "".join(f"def test_{n}(): assert {n} != 3\n" for n in range(9)),
+    "below/further/test_says.py": "def test_a(): print('said')\ndef test_b(): pass\n",
+    "below/further/test_ünï.py": "def test_a(): pass\n",
+    "test_skips.py": "import pytest\ndef test_a(): pytest.skip('no')\ndef test_b(): pass\n",
+    "test_table.py": "import pytest\n@pytest.mark.parametrize('n', range(75))\ndef test_a(n): pass\ndef test_b(): pass\n",
+    "test_warns.py": "import warnings\ndef test_a(): warnings.warn('careful')\ndef test_b(): pass\n",
+}
+
+MODES = {
+    "one process": (["-n1"], 1),
+    "workers": (["-n2"], 1),
+    "warm workers": (["-n2"], 2),
+}
+
+OPTIONS = {
+    "plain": [],
+    "quiet": ["-q"],
+    "classic": ["-o", "console_output_style=classic"],
+    "count": ["-o", "console_output_style=count"],
+    "coloured": ["--color=yes"],
+    "from below": ["--rootdir=.", "below"],
+}
+
+
+@pytest.fixture
+def suite(place: DxPy) -> DxPy:
+    for name, text in SUITE.items():
+        place.write(name, text)
+    place.env["COLUMNS"] = "72"
+    return place
+
+
+def without_time(text: str) -> list[str]:
+    return re.sub(r"in \d+\.\d+s", "in N s", text).splitlines()
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+@pytest.mark.parametrize(("mode", "times"), MODES.values(), ids=MODES.keys())
+def test_progress_is_printed_as_by_pytest(suite: DxPy, mode: list[str], times: int, options: list[str]) -> None:
+    more = ["-p", "no:cacheprovider", *options]
+    expected = suite.pytest(*more)
+    for _ in range(times):
+        ended = suite.test(*(["--no-daemon"] if times == 1 else []), *mode, *more)
+    assert without_time(ended.out) == without_time(expected.out)
+    assert ended.code == expected.code == 1
