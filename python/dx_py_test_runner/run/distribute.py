@@ -65,7 +65,7 @@ def why_one_process(config: Any, items: list[Any], hazard: str | None, *, automa
             return "fixtures are shown as they are set up"
     if automatic and getattr(option, "capture", "no") in ("no", "tee-sys"):
         return "output is not captured"
-    return (_shared_state(config) if automatic else "") or _suite_wide_xml(config, items)
+    return (_shared_state(config, items) if automatic else "") or _suite_wide_xml(config, items)
 
 
 def _suite_wide_xml(config: Any, items: list[Any]) -> str:
@@ -96,7 +96,7 @@ _NEEDS_NO_SHARED_STATE = frozenset(
 """Plugins known to collect what they report from reports alone, or to keep no state between items and the end."""
 
 
-def _shared_state(config: Any) -> str:
+def _shared_state(config: Any, items: list[Any]) -> str:
     """A plugin whose end-of-session hook may report what its per-item hooks gathered: both must see one process.
 
     A conftest counts as soon as it has an end hook, because its fixtures, too, may have gathered something.
@@ -107,6 +107,8 @@ def _shared_state(config: Any) -> str:
     for key, (plugin, name) in with_end.items():
         origin = origin_of(plugin)
         if origin.startswith(("_pytest.", "dx_py_test_runner.")) or origin.partition(".")[0] in _NEEDS_NO_SHARED_STATE:
+            continue
+        if origin == "pytest_benchmark.plugin" and not any("benchmark" in getattr(item, "fixturenames", ()) for item in items):
             continue
         is_conftest = str(getattr(plugin, "__file__", "")).endswith("conftest.py")
         if is_conftest or key in with_items:

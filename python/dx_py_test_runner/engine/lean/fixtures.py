@@ -20,6 +20,7 @@ from _pytest.python import get_direct_param_fixture_func
 from _pytest.scope import Scope
 
 from dx_py_test_runner.engine.frames import internal
+from dx_py_test_runner.engine.lean.marks import TELLING_FIXTURES
 
 try:
     from _pytest.python import DirectParamFixtureDef
@@ -109,7 +110,7 @@ class _Maker:
             return True
         definitions = self._definitions.get(name)
         # A fixture that asks for its own name gets the one that it overrides.
-        if not definitions or name in chain:
+        if not definitions or name in chain or name in TELLING_FIXTURES:
             return False
         step = self._make(name, definitions[-1], requested_by)
         if step is None:

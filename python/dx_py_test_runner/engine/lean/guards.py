@@ -14,6 +14,8 @@ from _pytest.config import Config
 from _pytest.terminal import TerminalReporter
 from pluggy import PluginManager
 
+from dx_py_test_runner.engine.lean import observers
+
 KNOWN_PYTEST = ("8.4.", "9.0.", "9.1.", "9.2.")
 """Versions whose own steps are the ones that are fused here. Any other runs through its own code."""
 
@@ -137,13 +139,18 @@ def verdicts(config: Any) -> dict[str, str]:
     }
 
 
-def why_off(guard: Guard, relay: Any) -> str:
-    """Why *guard* does not hold for the hooks of *relay* (``config.hook``, or that of a path), or ''."""
+def why_off(guard: Guard, relay: Any, config: Any = None) -> str:
+    """Why *guard* does not hold for the hooks of *relay* (``config.hook``, or that of a path), or ''.
+
+    :param config: what plugins are asked about that do nothing for most items; without it they count as any other.
+    """
     for hook in guard.hooks:
         for implementation in getattr(relay, hook).get_hookimpls():
             origin = origin_of(implementation.plugin)
             short = origin.removeprefix("_pytest.")
-            if short not in guard.plugins and not origin.startswith(_OURS):
+            if short in guard.plugins or origin.startswith(_OURS):
+                continue
+            if config is None or not observers.is_idle(origin, hook, implementation.plugin, config):
                 return f"{origin} implements {hook}"
     return ""
 
@@ -197,7 +204,7 @@ def why_no_lean_protocol(config: Any) -> str:
         return "twisted is loaded"
     if config.hook.pytest_assertion_pass.get_hookimpls():
         return "somebody implements pytest_assertion_pass"
-    return _why_plugins_differ(config) or why_off(PROTOCOL, config.hook) or why_off(CALL, config.hook)
+    return _why_plugins_differ(config) or why_off(PROTOCOL, config.hook, config) or why_off(CALL, config.hook, config)
 
 
 def _why_plugins_differ(config: Any) -> str:
@@ -226,7 +233,7 @@ def why_reports_are_made(config: Any) -> str:
     file = reporter._tw._file
     if file is not sys.__stdout__ or file is None:
         return "the terminal reporter writes elsewhere"
-    return why_off(REPORT, config.hook)
+    return why_off(REPORT, config.hook, config)
 
 
 def page() -> str:
@@ -249,7 +256,7 @@ def page() -> str:
             "",
             f"- Otherwise: {guard.real}",
             f"- Hooks that must be pytest's own: {', '.join(f'`{hook}`' for hook in guard.hooks)}",
-            f"- Who may implement them: {', '.join(f'`{name}`' for name in sorted(guard.plugins))}",
+            f"- Who may implement them: {', '.join([*(f'`{name}`' for name in sorted(guard.plugins)), *observers.described(guard.hooks)])}",
             f"- And: {'; '.join(guard.conditions)}",
             f"- Shown by: {guard.tests}",
         ]

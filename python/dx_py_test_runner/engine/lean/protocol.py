@@ -37,7 +37,7 @@ from dx_py_test_runner._native import Glance
 from dx_py_test_runner.engine.lean import guards
 from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean.hooks import QuickHooks
-from dx_py_test_runner.engine.lean.marks import TELLING_MARKS
+from dx_py_test_runner.engine.lean.marks import TELLING_FIXTURES, TELLING_MARKS
 from dx_py_test_runner.engine.lean.passes import PHASES, Passed, make_report
 from dx_py_test_runner.engine.lean.plain import forget_last_exception, tell_environment
 from dx_py_test_runner.engine.lean.streams import Streams
@@ -191,7 +191,7 @@ class LeanProtocol:
         for mark in item.__dict__.get("own_markers", ()):
             if mark.name in TELLING_MARKS:
                 return False
-        return self.is_unmarked(item.parent)
+        return TELLING_FIXTURES.isdisjoint(item.fixturenames) and self.is_unmarked(item.parent)
 
     def has_failed_subtests(self, item: Any) -> bool:
         """Whether subtests of *item* have failed: then its call has not passed, which its report's status says."""
