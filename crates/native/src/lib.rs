@@ -6,6 +6,7 @@ mod content;
 mod environment;
 mod glance;
 mod silence;
+mod store;
 mod thaw;
 mod untraced;
 
@@ -25,6 +26,8 @@ mod _native {
     use super::glance::{all_propagate, Glance};
     #[pymodule_export]
     use super::silence::Silence;
+    #[pymodule_export]
+    use super::store::{add_to_pack, Pack};
     #[pymodule_export]
     use super::thaw::Thaw;
     #[pymodule_export]

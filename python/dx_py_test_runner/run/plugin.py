@@ -54,7 +54,8 @@ class RunPlugin:
         if self.tower.job.levels:
             self.recorder.watch_options(early_config)
         if settings.engine(early_config) == "lean":
-            assertion.install(early_config)
+            if assertion.install(early_config):
+                assertion.use_pack(early_config, self.tower.job.env)
         try:
             return (yield)
         finally:
@@ -172,6 +173,7 @@ class RunPlugin:
     def _serve_another(self, name: str, session: Any, profile: fit.Profile) -> None:
         """In a fork of the level that stayed behind: become the process of the job it was forked for."""
         job = self.tower.job
+        assertion.forget_compiled(session.config)
         self.recorder.stop()
         adopt.reenter(job, session.config, self.delta)
         self.recorder.align_arguments()
@@ -227,6 +229,7 @@ class RunPlugin:
     def pytest_loading_ends(self, session: Any) -> bool | None:
         """Before anybody runs anything."""
         self._stop_recording()
+        assertion.save_pack(session.config)
         if not session.config.option.doctor:
             return None
         from dx_py_test_runner.run import doctor

@@ -4,6 +4,6 @@
 """
 
 from dx_py_test_runner.engine.assertion.compile import compile_captured, prepare
-from dx_py_test_runner.engine.assertion.install import install
+from dx_py_test_runner.engine.assertion.install import forget_compiled, install, save_pack, use_pack
 
-__all__ = ["compile_captured", "prepare", "install"]
+__all__ = ["compile_captured", "prepare", "install", "use_pack", "save_pack", "forget_compiled"]

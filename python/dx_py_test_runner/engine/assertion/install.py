@@ -7,7 +7,7 @@ import marshal
 import os
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -18,6 +18,7 @@ from _pytest.assertion import rewrite
 
 from dx_py_test_runner import _native
 from dx_py_test_runner.engine.assertion import compile as compiling
+from dx_py_test_runner.engine.assertion.codepack import CodePack, folder
 from dx_py_test_runner.engine.assertion.compile import compile_captured, prepare
 
 KNOWN = {(8, 4), (9, 0), (9, 1), (9, 2)}
@@ -26,6 +27,7 @@ KNOWN = {(8, 4), (9, 0), (9, 1), (9, 2)}
 WALRUS_IN_PLACE = (9, 2)
 
 wanted_key = pytest.StashKey[Callable[[Any], bool]]()
+pack_key = pytest.StashKey[CodePack]()
 
 
 def install(config: Any, wanted: Callable[[Any], bool] = lambda config: True) -> bool:
@@ -43,6 +45,30 @@ def install(config: Any, wanted: Callable[[Any], bool] = lambda config: True) ->
     if not isinstance(rewrite._read_pyc, _Reading):
         rewrite._read_pyc = _Reading(rewrite._read_pyc)
     return True
+
+
+def use_pack(config: Any, environment: Mapping[bytes, bytes]) -> None:
+    """Keep code that cannot be cached beside its module in the user's cache folder; to be called when *config* knows its root.
+
+    Who calls it calls :func:`save_pack` in the process that has collected.
+    """
+    place = folder(environment)
+    if place is not None:
+        config.stash[pack_key] = CodePack(place, config.rootpath, BUILD)
+
+
+def save_pack(config: Any) -> None:
+    """Write what had to be compiled. To be called before tests run, which may do to the process what they like."""
+    pack = config.stash.get(pack_key, None)
+    if pack is not None:
+        pack.save()
+
+
+def forget_compiled(config: Any) -> None:
+    """In a process that was forked from the one that has compiled: not to write it once more."""
+    pack = config.stash.get(pack_key, None)
+    if pack is not None:
+        pack.forget()
 
 
 def _has_columns() -> bool:
@@ -73,7 +99,7 @@ class _Reading:
             return None  # not the session's: somebody tries out pytest's rewriting
         if not _is_wanted(hook.config):
             return None
-        code = _code_of(source, pyc.with_name(f"{pyc.stem}-dx-py-{BUILD}.pyc"))
+        code = _code_of(source, pyc.with_name(f"{pyc.stem}-dx-py-{BUILD}.pyc"), hook.config.stash.get(pack_key, None))
         if code is not None:
             prepare(code, module.__dict__)
         return code
@@ -115,7 +141,7 @@ def _read(path: str) -> bytes:
 
 
 _PIECE = 1 << 18
-_open, _read_some, _close, _stat = os.open, os.read, os.close, os.stat
+_open, _read_some, _close, _stat, _access = os.open, os.read, os.close, os.stat, os.access
 # As they were before any test replaced them: modules are imported in the middle of tests, too.
 
 _HASHED, _STAMPED = b"\x03\x00\x00\x00", b"\x00\x00\x00\x00"
@@ -123,8 +149,8 @@ HASHED_IN = (9, 2)
 """The first version of pytest that knows by content, not by time and size, whether bytecode is fresh."""
 
 
-def _code_of(source: Path, cache: Path) -> CodeType | None:
-    """The code of *source*, from *cache* if that was made of the same text."""
+def _code_of(source: Path, cache: Path, pack: CodePack | None) -> CodeType | None:
+    """The code of *source*, from *cache* or *pack* if that was made of the same text."""
     try:
         text = _read(str(source))
     except OSError:
@@ -136,11 +162,23 @@ def _code_of(source: Path, cache: Path) -> CodeType | None:
             code = marshal.loads(memoryview(cached)[len(origin) :])
             if isinstance(code, CodeType):
                 return code
-    code = compile_captured(text, str(source), walrus=pytest.version_tuple[:2] >= WALRUS_IN_PLACE)
-    if code is not None and not sys.dont_write_bytecode:
+
+    def make() -> CodeType | None:
+        return compile_captured(text, str(source), walrus=pytest.version_tuple[:2] >= WALRUS_IN_PLACE)
+
+    code = pack.get(text, str(source)) if pack is not None else None
+    beside = not sys.dont_write_bytecode and _is_writable(cache.parent)
+    if code is None:
+        code = make() if beside or pack is None else pack.compile(text, make)
+    if code is not None and beside:
         with contextlib.suppress(OSError):
             _replace(cache, origin + marshal.dumps(code))
     return code
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether files can be made there; pytest has made the folder if it could."""
+    return _access(folder, os.W_OK | os.X_OK)
 
 
 def _replace(path: Path, content: bytes) -> None:
