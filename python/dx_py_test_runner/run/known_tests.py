@@ -7,7 +7,9 @@ are all among its entries, the same text is written at the end. In any other cas
 
 from __future__ import annotations
 
+import itertools
 import json
+import operator
 from collections.abc import Iterable, Iterator, MutableSet
 from typing import Any
 
@@ -24,6 +26,7 @@ class KnownIds(MutableSet[Any]):
         self._parse = parse
         self._added: set[Any] = set()
         self._whole: set[Any] | None = None
+        self.inherited: Any = None
 
     def update(self, ids: Iterable[Any]) -> None:
         """Add the tests of this run."""
@@ -62,12 +65,21 @@ class KnownIds(MutableSet[Any]):
         entries = _entries(self._text)
         if not all(isinstance(entry, str) for entry in entries):
             return None
-        known = set(entries)
         # In order, each once, and laid out as pytest does it: an older version, or somebody's editor, may have written it.
         as_written = self._text.startswith('[\n  "') and self._text.count("\n") == len(entries) + 1
-        if as_written and entries == sorted(known) and all(str(one) in known for one in self._added):
+        known = entries if len(self._added) <= _FEW else set(entries)
+        if as_written and _rises(entries) and all(str(one) in known for one in self._added):
             return self._text
         return None
+
+
+_FEW = 10
+"""Up to so many tests are searched for in the list itself: a set of all entries costs more."""
+
+
+def _rises(entries: list[str]) -> bool:
+    """Whether the entries are in order, each once."""
+    return all(map(operator.lt, entries, itertools.islice(entries, 1, None)))
 
 
 def _entries(text: str) -> list[Any]:
@@ -91,7 +103,10 @@ def renew(plugin: Any, config: Any) -> None:
         kind.__init__(plugin, config)
         return
     plugin.config, plugin.active = config, config.option.newfirst
-    known = plugin.cached_nodeids = KnownIds(text, _parser())
+    inherited, known = plugin.cached_nodeids, KnownIds(text, _parser())
+    plugin.cached_nodeids = known
+    # Never freed: the level's own set may lie in a thousand pages that the processes share until somebody writes to them.
+    known.inherited = inherited
 
     def pytest_sessionfinish() -> None:
         if not (_skips_writing(config) or _written(known, config, path)):
