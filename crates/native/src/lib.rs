@@ -5,6 +5,7 @@ mod capture;
 mod content;
 mod environment;
 mod silence;
+mod stats;
 mod thaw;
 mod untraced;
 
@@ -22,6 +23,8 @@ mod _native {
     use super::environment::Variable;
     #[pymodule_export]
     use super::silence::Silence;
+    #[pymodule_export]
+    use super::stats::Paths;
     #[pymodule_export]
     use super::thaw::Thaw;
     #[pymodule_export]

@@ -160,19 +160,27 @@ class RunPlugin:
 
         facts = {"argv": list(self.tower.job.args), "inputs": inputs.counts()}
         self.recorder.pause()
-        again = self.tower.checkpoint(name, check, facts, lambda: adopt.let_go(config), inputs.remember_contents)
+        ready = (lambda: self._get_ready(config)) if name == "collected" else None
+        again = self.tower.checkpoint(name, check, facts, lambda: adopt.let_go(config), inputs.remember_contents, ready)
         self.recorder.go_on()
         if again:
+            if ready is None:
+                self._get_ready(config)
             self._serve_another(name, session, profile)
         else:
             # What was captured so far stays with the level for its later runs, untouched by this one.
             adopt.renew_capture(config)
         self.recorder.quiet = False
 
+    def _get_ready(self, config: Any) -> None:
+        """In a fork of the level that stayed behind, before it knows its job: nothing here may depend on that, or be
+        seen by a test. It may be done for a job that never comes."""
+        self.recorder.stop()
+        adopt.renew_capture(config)
+
     def _serve_another(self, name: str, session: Any, profile: fit.Profile) -> None:
         """In a fork of the level that stayed behind: become the process of the job it was forked for."""
         job = self.tower.job
-        self.recorder.stop()
         adopt.reenter(job, session.config, self.delta)
         self.recorder.align_arguments()
         self.delta.before = job.env

@@ -39,6 +39,7 @@ class Tower:
         """Names of threads that did not end in a worker."""
         self.page: StatusPage
         self.journal: Journal
+        self._make_state()
         self._open_state()
         forks.in_strangers(self._detach)
 
@@ -57,12 +58,15 @@ class Tower:
         assert self.job.channel is not None
         return self.job.channel
 
-    def _open_state(self) -> None:
-        """A status page and a journal for this run, known to supervisor and launcher before anything is loaded."""
-        self._own_descriptors()
+    def _make_state(self) -> None:
+        """A status page and a journal for a run to come."""
         self.page = StatusPage.create()
         self.page.phase = LOAD
         self.journal = Journal.create()
+
+    def _open_state(self) -> None:
+        """Make both known to supervisor and launcher, before anything is loaded."""
+        self._own_descriptors()
         self.tell({"op": "state", "run": self.job.number}, [self.page.fd, self.journal.fd])
         self._announce()
 
@@ -102,6 +106,7 @@ class Tower:
         facts: dict[str, Any],
         let_go: Callable[[], None],
         when_idle: Callable[[], None],
+        prepare: Callable[[], None] | None = None,
     ) -> bool:
         """Let a level stay behind here, if the run may leave levels at all.
 
@@ -109,6 +114,7 @@ class Tower:
         :param facts: plain values about the level for ``dx-py doctor`` and ``dx-py daemon status``.
         :param let_go: releases the client's terminal in the process that stays behind.
         :param when_idle: called there once, after the first run has ended.
+        :param prepare: what a run from here does before it knows its job; given, one process is always ready for the next.
         :returns: False in the process that goes on with the same run; True in one that serves another job from here.
         """
         if not self.job.levels:
@@ -143,6 +149,14 @@ class Tower:
         self.page.close()
         os.close(self.journal.fd)
         let_go()
-        self.job = wait_for_job(channel, name, check, first_child=pid, when_idle=when_idle)
+
+        def get_ready() -> None:
+            self._make_state()
+            if prepare is not None:
+                prepare()
+
+        self.job = wait_for_job(channel, name, check, pid, when_idle, get_ready if prepare is not None else None)
+        if prepare is None:
+            self._make_state()
         self._open_state()
         return True
