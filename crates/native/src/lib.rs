@@ -4,6 +4,7 @@
 mod capture;
 mod content;
 mod environment;
+mod pages;
 mod silence;
 mod stats;
 mod thaw;
@@ -21,6 +22,8 @@ mod _native {
     use super::capture::{capture_asserts, Captured};
     #[pymodule_export]
     use super::environment::Variable;
+    #[pymodule_export]
+    use super::pages::{copy_pages, own_pages};
     #[pymodule_export]
     use super::silence::Silence;
     #[pymodule_export]

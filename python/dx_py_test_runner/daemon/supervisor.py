@@ -46,8 +46,8 @@ class Level:
     facts: dict[str, Any] = field(default_factory=dict)
     spare: int = 0
     """The process that it has ready for the next run, or 0."""
-    spared: bool = False
-    """Whether it has ever had one."""
+    spares: int = 0
+    """How many it has had."""
 
     def memory(self) -> int:
         """Bytes, with those of its spare."""
@@ -415,10 +415,10 @@ class Supervisor:
             self._log(f"run {run.number}: {message['text']}")
 
     def _on_spare(self, level: Level, pid: int) -> None:
-        first, level.spare = not level.spared, pid
-        level.spared = True
-        if first:
-            # Later ones need no more than this one.
+        level.spare = pid
+        level.spares += 1
+        if level.spares <= 2:
+            # The second knows what the first has learnt. Later ones need no more memory.
             self._grown = True
             self._shed_if_idle()
 

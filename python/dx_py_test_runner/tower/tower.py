@@ -18,6 +18,7 @@ from dx_py_test_runner.wire.status import LOAD, StatusPage
 from dx_py_test_runner.wire.channel import Channel, ChannelClosed
 from dx_py_test_runner.tower import hazards
 from dx_py_test_runner.tower.job import Job
+from dx_py_test_runner.tower.pages import WrittenPages
 from dx_py_test_runner.tower.zygote import wait_for_job
 
 
@@ -37,6 +38,7 @@ class Tower:
         self.job = job
         self.lasting: list[str] = []
         """Names of threads that did not end in a worker."""
+        self._written: WrittenPages | None = None
         self.page: StatusPage
         self.journal: Journal
         self._make_state()
@@ -99,6 +101,11 @@ class Tower:
         """Leave a line in the daemon's log."""
         self.tell({"op": "note", "run": self.job.number, "text": text})
 
+    def learn(self) -> None:
+        """At the end of a run, when nobody waits for it any more: what may serve the next one."""
+        if self._written is not None:
+            self._written.learn()
+
     def checkpoint(
         self,
         name: str,
@@ -149,8 +156,11 @@ class Tower:
         self.page.close()
         os.close(self.journal.fd)
         let_go()
+        self._written = written = WrittenPages() if prepare is not None else None
 
         def get_ready() -> None:
+            if written is not None:
+                written.copy()
             self._make_state()
             if prepare is not None:
                 prepare()
