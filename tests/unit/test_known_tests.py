@@ -1,9 +1,11 @@
 """The list of all tests ever seen: written as pytest would write it, whichever way."""
 
 import json
+import os
 
 import pytest
 
+from dx_py_test_runner.run import known_tests
 from dx_py_test_runner.run.known_tests import KnownIds
 
 
@@ -45,3 +47,24 @@ def test_who_looks_finds_the_whole_set():
     assert set(ids) == {"a", "b", "c"} and len(ids) == 3 and "a" in ids and ids - {"a"} == {"b", "c"}
     ids.update(["d"])
     assert "d" in ids and ids.unchanged() is None
+
+
+def test_a_text_that_was_checked_is_searched_for_whole_lines(monkeypatch):
+    content = text("a.py::test_1", 'a.py::test[\n  "x",]', "a.py::test_10", "b.py::ä")
+    monkeypatch.setattr(known_tests._checked, "text", content)
+    monkeypatch.setattr(known_tests, "_entries", None)  # it is not taken apart again
+    for entry in json.loads(content):
+        assert known(content, entry).unchanged() == content
+    for other in ("a.py::test_", "x", "test_1", "b.py::a", ""):
+        assert known(content, other).unchanged() is None, other
+
+
+def test_a_list_that_somebody_has_written_meanwhile_is_written_again(tmp_path):
+    path = tmp_path / "nodeids"
+    path.write_text(text("a"))
+    before = path.stat()
+    os.utime(path, ns=(0, 0))
+    before_touch = path.stat()
+    assert not known_tests._touched(path, before)
+    assert known_tests._touched(path, before_touch) and path.stat().st_mtime_ns > 0
+    assert path.read_text() == text("a")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import operator
+import os
 from collections.abc import Iterable, Iterator, MutableSet
 from typing import Any
 
@@ -62,19 +63,62 @@ class KnownIds(MutableSet[Any]):
         """The text as it was read, if pytest would write that again; else None."""
         if self._whole is not None:
             return None
+        if self._text == _checked.text and len(self._added) <= _FEW:
+            return self._text if all(_has_line(self._text, str(one)) for one in self._added) else None
         entries = _entries(self._text)
-        if not all(isinstance(entry, str) for entry in entries):
+        if not _as_pytest_writes(self._text, entries):
             return None
-        # In order, each once, and laid out as pytest does it: an older version, or somebody's editor, may have written it.
-        as_written = self._text.startswith('[\n  "') and self._text.count("\n") == len(entries) + 1
         known = entries if len(self._added) <= _FEW else set(entries)
-        if as_written and _rises(entries) and all(str(one) in known for one in self._added):
-            return self._text
-        return None
+        return self._text if all(str(one) in known for one in self._added) else None
 
 
 _FEW = 10
 """Up to so many tests are searched for in the list itself: a set of all entries costs more."""
+
+
+def _as_pytest_writes(text: str, entries: list[Any]) -> bool:
+    """Names only, in order, each once, and laid out as pytest does it: an older version, or somebody's editor, may have written it."""
+    if not all(isinstance(entry, str) for entry in entries):
+        return False
+    return text.startswith('[\n  "') and text.count("\n") == len(entries) + 1 and _rises(entries)
+
+
+def _has_line(text: str, entry: str) -> bool:
+    """Whether *entry* stands in a list that is laid out as pytest does it: no other place has these characters before a name."""
+    line = f"\n  {json.dumps(entry, ensure_ascii=False)}"
+    return f"{line}," in text or f"{line}\n]" in text
+
+
+class _Checked:
+    """The latest text that was found to be as pytest writes it, and the file's content that it was."""
+
+    content = b""
+    text = ""
+
+
+_checked = _Checked()
+
+
+def look_ahead(config: Any) -> None:
+    """While nobody waits: check the list as it is now. Runs to come, in forks of this process, need not then."""
+    path = _path(config)
+    try:
+        content = path.read_bytes() if path is not None else b""
+        text = content.decode()
+    except (OSError, ValueError):
+        return
+    # Reading it as text would make one line end of another.
+    if content != _checked.content and b"\r" not in content and _as_pytest_writes(text, _entries(text)):
+        _checked.content, _checked.text = content, text
+
+
+def _read(path: Any) -> str:
+    """
+    :raises OSError: it cannot be read.
+    :raises ValueError: it is no text.
+    """
+    content = path.read_bytes()
+    return _checked.text if content == _checked.content else path.read_text(encoding="UTF-8")
 
 
 def _rises(entries: list[str]) -> bool:
@@ -98,7 +142,8 @@ def renew(plugin: Any, config: Any) -> None:
         kind.__init__(plugin, config)
         return
     try:
-        text = path.read_text(encoding="UTF-8")
+        before = path.stat()
+        text = _read(path)
     except (OSError, ValueError):
         kind.__init__(plugin, config)
         return
@@ -109,7 +154,7 @@ def renew(plugin: Any, config: Any) -> None:
     known.inherited = inherited
 
     def pytest_sessionfinish() -> None:
-        if not (_skips_writing(config) or _written(known, config, path)):
+        if not (_skips_writing(config) or _written(known, config, path, before)):
             plugin.pytest_sessionfinish()
 
     impl.function = pytest_sessionfinish
@@ -119,21 +164,39 @@ def _skips_writing(config: Any) -> bool:
     return bool(config.getoption("cacheshow") or hasattr(config, "workerinput") or config.getoption("collectonly"))
 
 
-def _written(known: KnownIds, config: Any, path: Any) -> bool:
+def _written(known: KnownIds, config: Any, path: Any, before: os.stat_result) -> bool:
     text = known.unchanged()
     if text is None:
         return False
     try:
         config.cache._mkdir(path.parent)
-        path.write_text(text, encoding="UTF-8")
+        if not _touched(path, before):
+            path.write_text(text, encoding="UTF-8")
     except OSError:
         return False  # pytest's own code says so
     return True
 
 
+def _touched(path: Any, before: os.stat_result) -> bool:
+    """Make a file that is still as it was *before* look as if the same had been written again; False if it is another one.
+
+    :raises OSError: it cannot be written.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        now = os.fstat(fd)
+        same = all(getattr(now, name) == getattr(before, name) for name in ("st_ino", "st_dev", "st_size", "st_mtime_ns", "st_ctime_ns"))
+        if same:
+            os.utime(fd)
+        return same
+    finally:
+        os.close(fd)
+
+
 def _path(config: Any) -> Any:
-    find = getattr(config.cache, "_getvaluepath", None)
-    return find("cache/nodeids") if find and hasattr(config.cache, "_mkdir") else None
+    cache = getattr(config, "cache", None)  # there is none with -p no:cacheprovider
+    find = getattr(cache, "_getvaluepath", None)
+    return find("cache/nodeids") if find and hasattr(cache, "_mkdir") else None
 
 
 def _session_finish(plugin: Any, config: Any) -> Any:

@@ -58,12 +58,15 @@ def fork_spare(channel: Channel, prepare: Callable[[], None]) -> Spare | Job:
     ours.close()
     channel.close()
     os.setpgid(0, 0)
-    prepare()
     try:
+        prepare()
         message, fds = waiting.receive()
     except ChannelClosed:
         # The level is gone, or has no use for this child any more.
         os._exit(0)
+    except BaseException:
+        # Nobody is served yet: the next run is forked from the level, and says what is wrong.
+        os._exit(1)
     waiting.close()
     job = Job.from_message(message, fds)
     job.channel = theirs
