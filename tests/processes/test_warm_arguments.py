@@ -99,3 +99,20 @@ def test_every_line_is_warm_the_second_time(project: DxPy) -> None:
         assert project.test("-n", "1", "test_two.py").counts == {"passed": 2}
     first, second, third = (project.root / "told").read_text().split()
     assert first == second == third, project.log()
+
+
+def test_the_list_of_known_tests_is_the_one_that_pytest_writes(project: DxPy) -> None:
+    """All known already, one more, an order that is not pytest's, and what is no list at all."""
+    kept = project.project / ".pytest_cache/v/cache/nodeids"
+    lines = [("test_one.py::test_a",), ("below",), ("test_one.py::test_c",)]
+    for line in lines * 2:
+        project.test("-n", "1", *line)
+    entries = '[\n  "test_one.py::test_%s",\n  "test_one.py::test_%s"\n]'
+    for before in (entries % ("a", "b"), entries % ("b", "a"), "[", "[]", entries % ("c", "d")):
+        for line in lines:
+            written = []
+            for run in (project.pytest, lambda *args: project.test("-n", "1", *args)):
+                kept.write_text(before)
+                run(*line)
+                written.append(kept.read_text())
+            assert written[0] == written[1], (before, line)

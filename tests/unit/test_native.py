@@ -1,7 +1,11 @@
 """The native extension: what it gives back, what it refuses, and that others go on meanwhile."""
 
+import contextlib
+import ctypes
 import errno
+import mmap
 import os
+import struct
 import threading
 import time
 from pathlib import Path
@@ -108,3 +112,48 @@ def test_a_function_without_trace():
         untraced(error=KeyError("x"))
     assert [entry.name for entry in raised.traceback] == ["test_a_function_without_trace", "fails"]
     assert _native.Untraced(len, [])([1, 2]) == 2
+
+
+def test_many_paths_are_stamped_at_once(tmp_path):
+    file, folder, link = tmp_path / "ä", tmp_path / "folder", tmp_path / "link"
+    file.write_text("four")
+    folder.mkdir()
+    link.symlink_to(file)
+    names = [file, folder, link, tmp_path / "missing", file / "below"]
+    paths = _native.Paths([os.fsencode(name) for name in names])
+    numbers = struct.iter_unpack("=4Q", paths.stamps())
+    status = [name.stat() for name in names[:3]]
+    expected = [(one.st_size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino) for one in status]
+    assert list(numbers) == [*expected, *[(2**64 - 1,) * 4] * 2]
+    assert paths.kinds() == b"fdf--"
+    os.utime(file, ns=(0, -1))
+    assert paths.stamps()[8:16] == b"\xff" * 8
+    with pytest.raises(ValueError, match="null"):
+        _native.Paths([b"a\0b"])
+
+
+def test_pages_that_a_fork_has_written_to(tmp_path):
+    """They are its own afterwards, and in another fork when they have been copied there."""
+    told = tmp_path / "told"
+    page = mmap.PAGESIZE
+    memory = mmap.mmap(-1, 64 * page, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory[:] = b"x" * len(memory)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+
+    def own_in_a_fork(act):
+        pid = os.fork()
+        if pid == 0:
+            with contextlib.suppress(BaseException):
+                act()
+                told.write_bytes(_native.own_pages(1 << 16, 1 << 16))
+            os._exit(0)
+        os.waitpid(pid, 0)
+        ranges = struct.iter_unpack("=2Q", told.read_bytes())
+        owned = {at for start, length in ranges for at in range(start, start + length, page)}
+        return [number for number in range(64) if address + number * page in owned]
+
+    assert own_in_a_fork(lambda: memory.__setitem__(5 * page, 1)) == [5]
+    ranges = struct.pack("=4Q", address + 7 * page, 2 * page, 8 * page, page)  # the second is nobody's
+    assert own_in_a_fork(lambda: _native.copy_pages(ranges)) == [7, 8]
+    assert memory[7 * page : 8 * page] == b"x" * page
+    assert _native.own_pages(1, 1) is None

@@ -5,7 +5,9 @@ mod capture;
 mod content;
 mod environment;
 mod glance;
+mod pages;
 mod silence;
+mod stats;
 mod store;
 mod thaw;
 mod untraced;
@@ -25,7 +27,11 @@ mod _native {
     #[pymodule_export]
     use super::glance::{all_propagate, Glance};
     #[pymodule_export]
+    use super::pages::{copy_pages, own_pages};
+    #[pymodule_export]
     use super::silence::Silence;
+    #[pymodule_export]
+    use super::stats::Paths;
     #[pymodule_export]
     use super::store::{add_to_pack, Pack};
     #[pymodule_export]

@@ -9,7 +9,9 @@ import socket
 import stat
 import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 IDLE_SECONDS = float(os.environ.get("DX_PY_DAEMON_IDLE", "900"))
 """Seconds without a request after which a daemon ends."""
@@ -94,17 +96,53 @@ def open_log(socket_path: str) -> None:
 
 def own_code() -> tuple[tuple[str, int, int], ...]:
     """Stamps of this package's files: a daemon whose own code changed must not serve with the old one."""
-    found = []
+    return tuple(sorted((path, status.st_mtime_ns, status.st_size) for path, status in _own_files()))
+
+
+class OwnCode:
+    """This package's files, looked at before every run.
+
+    :raises OSError: one of them disappeared meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._stamps = own_code()
+        self._paths: Any = None
+        self._seen = b""
+
+    def changed(self) -> bool:
+        """Whether any file is another one than at first. A scan tells; it is spared when all files, and the folders
+        in which a new one would appear, have the stamps that they had before the last scan."""
+        if self._paths is None:
+            # Not before the second run: a cold one need not wait for it.
+            from dx_py_test_runner._native import Paths
+
+            names = sorted({*(path for path, _status in _own_files()), *_own_folders()})
+            self._paths = Paths([os.fsencode(name) for name in names])
+        now = self._paths.stamps()
+        if now == self._seen:
+            return False
+        if own_code() != self._stamps:
+            return True
+        self._seen = now
+        return False
+
+
+def _own_folders() -> Iterator[str]:
     folders = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
     while folders:
-        with os.scandir(folders.pop()) as entries:
+        folder = folders.pop()
+        yield folder
+        with os.scandir(folder) as entries:
+            folders += [entry.path for entry in entries if "." not in entry.name and entry.name != "__pycache__"]
+
+
+def _own_files() -> Iterator[tuple[str, os.stat_result]]:
+    for folder in _own_folders():
+        with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.endswith((".py", ".so")):
-                    status = entry.stat()
-                    found.append((entry.path, status.st_mtime_ns, status.st_size))
-                elif "." not in entry.name and entry.name != "__pycache__":
-                    folders.append(entry.path)
-    return tuple(sorted(found))
+                    yield entry.path, entry.stat()
 
 
 def interpreter() -> str:

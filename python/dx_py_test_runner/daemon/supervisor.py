@@ -44,6 +44,14 @@ class Level:
     argv: tuple[str, ...] = ()
     used: float = 0.0
     facts: dict[str, Any] = field(default_factory=dict)
+    spare: int = 0
+    """The process that it has ready for the next run, or 0."""
+    spares: int = 0
+    """How many it has had."""
+
+    def memory(self) -> int:
+        """Bytes, with those of its spare."""
+        return lifecycle.memory_of(self.pid) + (lifecycle.memory_of(self.spare) if self.spare else 0)
 
 
 @dataclass(eq=False)
@@ -81,7 +89,7 @@ class Supervisor:
         self._born: os.stat_result | None = None
         self._socket_path = ""
         self._build = b""
-        self._code: tuple[tuple[str, int, int], ...] = ()
+        self._code: lifecycle.OwnCode | None = None
         self._leaving = False
         self._grown = False
         self._last_use = time.monotonic()
@@ -109,7 +117,7 @@ class Supervisor:
             return
         self._socket_path = request.socket_path
         self._born = os.stat(request.socket_path)
-        self._code = lifecycle.own_code()
+        self._code = lifecycle.OwnCode()
         self._listener.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ, self._on_connect)
 
@@ -201,7 +209,7 @@ class Supervisor:
             return "the daemon is stopping"
         if request.argv[:1] == ["daemon"]:
             return ""
-        if request.build != self._build or lifecycle.own_code() != self._code:
+        if request.build != self._build or (self._code is not None and self._code.changed()):
             self.leave()
             return "the daemon runs another build"
         if not lifecycle.can_have_limits(request.rlimits):
@@ -372,12 +380,19 @@ class Supervisor:
         operation = message["op"]
         if operation == "exited":
             self._on_exited(message["pid"], message["status"])
+            if level is not None and level.spare == message["pid"]:
+                level.spare = 0
+        elif operation == "spare":
+            assert level is not None
+            self._on_spare(level, message["pid"])
         elif run is None:
             for fd in fds:
                 os.close(fd)
         elif operation == "forked":
             if level is not None:
                 level.used = time.monotonic()
+                if level.spare == message["pid"]:
+                    level.spare = 0
             self._adopt(run, message["pid"], Channel.from_fd(fds[0]))
         elif operation == "became":
             assert level is not None
@@ -398,6 +413,14 @@ class Supervisor:
         elif operation == "note":
             self._notes.append(message["text"])
             self._log(f"run {run.number}: {message['text']}")
+
+    def _on_spare(self, level: Level, pid: int) -> None:
+        level.spare = pid
+        level.spares += 1
+        if level.spares <= 2:
+            # The second knows what the first has learnt. Later ones need no more memory.
+            self._grown = True
+            self._shed_if_idle()
 
     def _adopt(self, run: Run, pid: int, channel: Channel) -> None:
         run.pid, run.channel, run.ended_at = pid, channel, None
@@ -451,12 +474,17 @@ class Supervisor:
         self._adopt(run, message["child"], Channel.from_fd(fds[0]))
         self._evict()
 
+    def _shed_if_idle(self) -> None:
+        if self._grown and not self.runs:
+            self._grown = False
+            self._shed()
+
     def _shed(self) -> None:
         """Hold no more memory than is ours between runs."""
         from dx_py_test_runner.daemon.plan import surplus
 
         ceiling = lifecycle.memory_ceiling()
-        sizes = [(self._candidate(level), lifecycle.memory_of(level.pid)) for level in self.levels]
+        sizes = [(self._candidate(level), level.memory()) for level in self.levels]
         for candidate in surplus(sizes, ceiling):
             self._log(f"{candidate.name} level given up: more than {ceiling >> 20} MiB of memory in all")
             self._drop(candidate.level)
@@ -557,6 +585,4 @@ class Supervisor:
             run.channel.close()
         for fd in [*run.fds, *run.state_fds]:
             os.close(fd)
-        if self._grown and not self.runs:
-            self._grown = False
-            self._shed()
+        self._shed_if_idle()

@@ -30,8 +30,10 @@ def status(supervisor: Supervisor) -> str:
     lines = [f"daemon {os.getpid()}, {len(supervisor.levels)} level(s), {len(supervisor.runs)} run(s) in progress"]
     now = time.monotonic()
     for level in sorted(supervisor.levels, key=lambda level: -level.used):
-        words = f"  {level.name:<10} pid {level.pid}, {lifecycle.memory_of(level.pid) >> 20} MiB, used {now - level.used:.0f} s ago"
+        words = f"  {level.name:<10} pid {level.pid}, {level.memory() >> 20} MiB, used {now - level.used:.0f} s ago"
         if level.cwd:
             words += f", {level.cwd}: {' '.join(level.argv[1:]) or '(no arguments)'}"
+        if level.spare:
+            words += f" (pid {level.spare} is ready for the next run)"
         lines.append(words)
     return "\n".join(lines) + "\n"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from dx_py_test_runner._native import Paths
 from dx_py_test_runner.inputs.stamp import Stamp, content_hash, link_target, stamp, what_is
 
 
@@ -82,6 +85,47 @@ _READERS = {
 }
 
 
+class AtOnce:
+    """Asks in one call about thousands of paths. Says only whether all are as they were; which is not, and whether that
+    matters, is for :class:`Inputs` to find out.
+
+    :param files: stamps that were taken, by path.
+    :param exists: what was at each path, in the words of ``stamp.what_is``.
+    :param folders: stamps of folders whose listings were compared, by kind and folder.
+    """
+
+    def __init__(
+        self, files: dict[str, Stamp | None], exists: dict[str, str], folders: dict[tuple[str, str], Stamp]
+    ) -> None:
+        self._files, self._stamps = _paths(files), b"".join(map(_packed, files.values()))
+        self._exists, self._kinds = _paths(exists), b"".join(map(_KINDS.__getitem__, exists.values()))
+        self._folders = _paths(folder for _kind, folder in folders)
+        self._folder_stamps = b"".join(map(_packed, folders.values()))
+
+    def files_hold(self) -> bool:
+        return self._files is not None and self._files.stamps() == self._stamps
+
+    def kinds_hold(self) -> bool:
+        return self._exists is not None and self._exists.kinds() == self._kinds
+
+    def folders_hold(self) -> bool:
+        return self._folders is not None and self._folders.stamps() == self._folder_stamps
+
+
+_KINDS = {"": b"-", "file": b"f", "folder": b"d"}
+
+
+def _paths(names: Iterable[str]) -> Paths | None:
+    try:
+        return Paths([os.fsencode(name) for name in names])
+    except ValueError:
+        return None  # one that no file can have
+
+
+def _packed(one: Stamp | None) -> bytes:
+    return b"\xff" * 32 if one is None else struct.pack("=4Q", *(number & (1 << 64) - 1 for number in one))
+
+
 @dataclass
 class Inputs:
     """What a level read while it was loaded."""
@@ -95,6 +139,7 @@ class Inputs:
     exact: frozenset[str] = frozenset()
     _hashes: dict[str, bytes | None] = field(default_factory=dict)
     _folders: dict[tuple[str, str], Stamp] = field(default_factory=dict)
+    _at_once: AtOnce | None = None
 
     def counts(self) -> dict[str, int]:
         """Sizes, for people."""
@@ -113,20 +158,30 @@ class Inputs:
         :raises Stale: something on disk has changed.
         """
         self._check_environment(env)
+        now = self._at_once = self._at_once or AtOnce(self.files, self.exists, self._folders)
+        if not now.files_hold():
+            self._check_files()
+        if not now.kinds_hold():
+            self._check_kinds()
+        for path, target in self.links.items():
+            if link_target(path) != target:
+                raise Stale(f"{path} leads elsewhere")
+        settled = self._folders if now.folders_hold() else {}
+        for (kind, folder), names in self.listings.items():
+            if (kind, folder) not in settled and not self._same_names(kind, folder, names):
+                raise Stale(f"the files in {folder} have changed")
+
+    def _check_files(self) -> None:
         for path, was in self.files.items():
             now = stamp(path)
             if now != was and not self._same_content(path, was, now):
                 raise Stale(f"{path} has changed")
+
+    def _check_kinds(self) -> None:
         for path, there in self.exists.items():
             now_there = what_is(path)
             if now_there != there:
                 raise Stale(f"{path} was {there or 'missing'} and is {now_there or 'missing'}")
-        for path, target in self.links.items():
-            if link_target(path) != target:
-                raise Stale(f"{path} leads elsewhere")
-        for (kind, folder), names in self.listings.items():
-            if not self._same_names(kind, folder, names):
-                raise Stale(f"the files in {folder} have changed")
 
     def _same_names(self, kind: str, folder: str, names: frozenset[str] | None) -> bool:
         """Compare a listing, skipping folders whose own stamp has not moved since the last comparison."""
@@ -137,6 +192,7 @@ class Inputs:
             return False
         if now is not None and now.ctime_ns < time.time_ns() - _SETTLED_NS:
             self._folders[kind, folder] = now
+            self._at_once = None
         return True
 
     def _check_environment(self, env: dict[bytes, bytes]) -> None:
@@ -164,4 +220,5 @@ class Inputs:
         if content_hash(path) != digest or stamp(path) != now:
             return False
         self.files[path] = now
+        self._at_once = None
         return True

@@ -13,7 +13,7 @@ from dx_py_test_runner.engine.lean import paths
 from dx_py_test_runner.engine.lean.collection import lean_collection, order_ahead
 from dx_py_test_runner.inputs.compare import Unfit
 from dx_py_test_runner.inputs.record import Recorder
-from dx_py_test_runner.run import distribute, fit, options, refresh, settings, xdist_names
+from dx_py_test_runner.run import distribute, fit, known_tests, options, refresh, settings, xdist_names
 from dx_py_test_runner.run.inline import silence
 from dx_py_test_runner.run.printed import Printed
 from dx_py_test_runner.tower import adopt, hazards
@@ -161,20 +161,36 @@ class RunPlugin:
 
         facts = {"argv": list(self.tower.job.args), "inputs": inputs.counts()}
         self.recorder.pause()
-        again = self.tower.checkpoint(name, check, facts, lambda: adopt.let_go(config), inputs.remember_contents)
+        ready = (lambda: self._get_ready(config)) if name == "collected" else None
+
+        def when_idle() -> None:
+            inputs.remember_contents()
+            known_tests.look_ahead(config)
+
+        again = self.tower.checkpoint(name, check, facts, lambda: adopt.let_go(config), when_idle, ready)
         self.recorder.go_on()
         if again:
+            if ready is None:
+                self._get_ready(config)
             self._serve_another(name, session, profile)
         else:
+            # The fork has seeded ``random``, which would pass for the project's doing at the next checkpoint.
+            self.random_state.restore()
             # What was captured so far stays with the level for its later runs, untouched by this one.
             adopt.renew_capture(config)
         self.recorder.quiet = False
+
+    def _get_ready(self, config: Any) -> None:
+        """In a fork of the level that stayed behind, before it knows its job: nothing here may depend on that, or be
+        seen by a test. It may be done for a job that never comes."""
+        self.recorder.stop()
+        adopt.renew_capture(config)
+        known_tests.look_ahead(config)
 
     def _serve_another(self, name: str, session: Any, profile: fit.Profile) -> None:
         """In a fork of the level that stayed behind: become the process of the job it was forked for."""
         job = self.tower.job
         assertion.forget_compiled(session.config)
-        self.recorder.stop()
         adopt.reenter(job, session.config, self.delta)
         self.recorder.align_arguments()
         self.delta.before = job.env

@@ -11,7 +11,7 @@ import random
 import sys
 from typing import Any
 
-from dx_py_test_runner.run import fit
+from dx_py_test_runner.run import fit, known_tests
 from dx_py_test_runner.run.inline import silence
 from dx_py_test_runner.run.printed import Printed
 from dx_py_test_runner.tower.job import Job
@@ -51,11 +51,9 @@ def _set_arguments(config: Any, job: Job, parsed: dict[str, Any]) -> None:
 
 def _renew_cache_plugins(session: Any) -> None:
     """``--lf`` and its kin read the cache when they are configured; earlier runs have written it since."""
-    config = session.config
     from _pytest import cacheprovider
 
     config = session.config
-
     manager = config.pluginmanager
     for name in ("lfplugin-collwrapper", "lfplugin-collskip"):
         if manager.has_plugin(name):
@@ -67,7 +65,10 @@ def _renew_cache_plugins(session: Any) -> None:
                 if name == "lfplugin" and manager.has_plugin(wrapper):
                     manager.unregister(name=wrapper)
             # In place: the hook call that we are in the middle of has its list of plugins already.
-            kind.__init__(old, config)
+            if name == "nfplugin":
+                known_tests.renew(old, config)
+            else:
+                kind.__init__(old, config)
     stepwise = manager.get_plugin("stepwiseplugin")
     if stepwise is not None:
         manager.unregister(stepwise)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import functools
 import os
@@ -96,9 +97,9 @@ def leave(tower: Tower, code: int) -> NoReturn:
     if tower.lasting:
         sys.stderr.write(_LASTING.format(grace=exit_grace(), names=", ".join(tower.lasting)))
         code = code or 1
-    watchdog = threading.Thread(target=_give_up_waiting, args=(tower, code), daemon=True)
     try:
-        watchdog.start()
+        # Not ``threading``'s: nobody has to wait until it has begun, or finds it when he counts threads.
+        _thread.start_new_thread(_give_up_waiting, (tower, code))
     except (RuntimeError, MemoryError):
         # No memory for a thread's stack, or no more threads allowed: tests have set a limit.
         signal.signal(signal.SIGALRM, lambda *_: _give_up(tower, code))
@@ -144,4 +145,5 @@ def _say_goodbye(tower: Tower, code: int) -> NoReturn:
             frames.send_frame(tower.job.control, frames.EXIT, bytes([code & 0xFF]))
         except OSError:
             pass
+    tower.learn()
     os._exit(code & 0xFF)

@@ -110,9 +110,8 @@ class _Remembering(io.FileIO):
 
 
 def reenter(job: Job, config: Any, delta: EnvironmentDelta) -> None:
-    """Make the child of a configured or collected level serve its own client."""
+    """Make the child of a configured or collected level, with captures of its own, serve its own client."""
     _take_descriptors(job, held_streams(config))
-    renew_capture(config)
     _take_circumstances(job)
     _set_environment(job.env, delta.changed)
     sys.argv[1:] = job.args

@@ -55,6 +55,16 @@ class Job:
         job.journal_fd = fds[4] if len(fds) > 4 else None
         return job
 
+    def to_message(self) -> dict[str, Any]:
+        """What :meth:`from_message` makes this job of, beside :meth:`descriptors`."""
+        names = ("argv", "env", "cwd", "umask", "rlimits", "closed", "ignored", "levels", "carry")
+        return {"run": self.number, **{name: getattr(self, name) for name in names}}
+
+    def descriptors(self) -> list[int]:
+        """Its descriptors, in the order in which they come with a message."""
+        assert self.control is not None
+        return [*self.fds, self.control.fileno(), *([] if self.journal_fd is None else [self.journal_fd])]
+
     @property
     def args(self) -> list[str]:
         """pytest's arguments (and ours): everything behind the verb."""

@@ -18,6 +18,7 @@ from dx_py_test_runner.wire.status import LOAD, StatusPage
 from dx_py_test_runner.wire.channel import Channel, ChannelClosed
 from dx_py_test_runner.tower import hazards
 from dx_py_test_runner.tower.job import Job
+from dx_py_test_runner.tower.pages import WrittenPages
 from dx_py_test_runner.tower.zygote import wait_for_job
 
 
@@ -37,8 +38,10 @@ class Tower:
         self.job = job
         self.lasting: list[str] = []
         """Names of threads that did not end in a worker."""
+        self._written: WrittenPages | None = None
         self.page: StatusPage
         self.journal: Journal
+        self._make_state()
         self._open_state()
         forks.in_strangers(self._detach)
 
@@ -57,12 +60,15 @@ class Tower:
         assert self.job.channel is not None
         return self.job.channel
 
-    def _open_state(self) -> None:
-        """A status page and a journal for this run, known to supervisor and launcher before anything is loaded."""
-        self._own_descriptors()
+    def _make_state(self) -> None:
+        """A status page and a journal for a run to come."""
         self.page = StatusPage.create()
         self.page.phase = LOAD
         self.journal = Journal.create()
+
+    def _open_state(self) -> None:
+        """Make both known to supervisor and launcher, before anything is loaded."""
+        self._own_descriptors()
         self.tell({"op": "state", "run": self.job.number}, [self.page.fd, self.journal.fd])
         self._announce()
 
@@ -95,6 +101,11 @@ class Tower:
         """Leave a line in the daemon's log."""
         self.tell({"op": "note", "run": self.job.number, "text": text})
 
+    def learn(self) -> None:
+        """At the end of a run, when nobody waits for it any more: what may serve the next one."""
+        if self._written is not None:
+            self._written.learn()
+
     def checkpoint(
         self,
         name: str,
@@ -102,6 +113,7 @@ class Tower:
         facts: dict[str, Any],
         let_go: Callable[[], None],
         when_idle: Callable[[], None],
+        prepare: Callable[[], None] | None = None,
     ) -> bool:
         """Let a level stay behind here, if the run may leave levels at all.
 
@@ -109,6 +121,7 @@ class Tower:
         :param facts: plain values about the level for ``dx-py doctor`` and ``dx-py daemon status``.
         :param let_go: releases the client's terminal in the process that stays behind.
         :param when_idle: called there once, after the first run has ended.
+        :param prepare: what a run from here does before it knows its job; given, one process is always ready for the next.
         :returns: False in the process that goes on with the same run; True in one that serves another job from here.
         """
         if not self.job.levels:
@@ -143,6 +156,17 @@ class Tower:
         self.page.close()
         os.close(self.journal.fd)
         let_go()
-        self.job = wait_for_job(channel, name, check, first_child=pid, when_idle=when_idle)
+        self._written = written = WrittenPages() if prepare is not None else None
+
+        def get_ready() -> None:
+            if written is not None:
+                written.copy()
+            self._make_state()
+            if prepare is not None:
+                prepare()
+
+        self.job = wait_for_job(channel, name, check, pid, when_idle, get_ready if prepare is not None else None)
+        if prepare is None:
+            self._make_state()
         self._open_state()
         return True

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import selectors
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from dx_py_test_runner.inputs.compare import Stale, Unfit
 from dx_py_test_runner.engine import frozen
 from dx_py_test_runner.tower.job import Job
+from dx_py_test_runner.tower.spare import Spare, fork_spare
 from dx_py_test_runner.wire import forks
 from dx_py_test_runner.wire.channel import Channel, ChannelClosed
 
@@ -24,15 +25,18 @@ def wait_for_job(
     check: Callable[[Job], None],
     first_child: int | None = None,
     when_idle: Callable[[], None] | None = None,
+    prepare: Callable[[], None] | None = None,
 ) -> Job:
     """Serve the supervisor until a forked child has a job to do.
 
     :param check: raises :class:`~dx_py_test_runner.inputs.compare.Unfit` or ``Stale`` when the job cannot be served from here.
     :param first_child: a child that exists already and whose end must be reported, too.
     :param when_idle: called once, when a first child has ended.
+    :param prepare: called in each child before it has its job. Given, a spare child waits whenever no other is left.
     :returns: the job, in the child (or in the base itself, for a run that leaves no levels); its ``channel`` leads to the supervisor.
     """
     children: dict[int, int] = {}
+    spare: Spare | None = None
     if first_child is not None:
         frozen.freeze()
     with selectors.DefaultSelector() as selector:
@@ -43,20 +47,43 @@ def wait_for_job(
             for key, _events in selector.select():
                 if key.data is not channel:
                     selector.unregister(key.fd)
-                    _report_end(channel, children.pop(key.fd), key.fd)
+                    pid = children.pop(key.fd)
+                    _report_end(channel, pid, key.fd)
+                    if spare is not None and spare.pid == pid:
+                        # Not forked again before the next run has ended: something may end it each time.
+                        spare.close()
+                        spare = None
+                        continue
                     if when_idle is not None:
                         when_idle()
                         when_idle = None
+                    if prepare is not None and not children:
+                        made = fork_spare(channel, prepare)
+                        if isinstance(made, Job):
+                            return made
+                        spare = made
+                        _watch(selector, children, spare.pid)
+                        _tell(channel, {"op": "spare", "pid": spare.pid})
                     continue
                 job = _next_job(channel, level, check)
                 if job is None:
                     continue
+                if spare is not None:
+                    ready, spare = spare, None
+                    if ready.take(job):
+                        _tell(channel, {"op": "forked", "run": job.number, "pid": ready.pid}, [ready.channel.fileno()])
+                        ready.channel.close()
+                        job.drop()
+                        continue
+                    ready.close()
                 if not job.levels and level == "base" and not children:
                     return _become(channel, job)
                 pid = _fork(channel, job)
                 if pid == 0:
                     for pidfd in children:
                         os.close(pidfd)
+                    if prepare is not None:
+                        prepare()
                     return job
                 _watch(selector, children, pid)
                 if len(children) == 1:
@@ -118,13 +145,18 @@ def _fork(channel: Channel, job: Job) -> int:
         job.channel = theirs
         return 0
     theirs.close()
-    try:
-        channel.send({"op": "forked", "run": job.number, "pid": pid}, [ours.fileno()])
-    except ChannelClosed:
-        pass
+    _tell(channel, {"op": "forked", "run": job.number, "pid": pid}, [ours.fileno()])
     ours.close()
     job.drop()
     return pid
+
+
+def _tell(channel: Channel, message: dict[str, Any], fds: list[int] | tuple[int, ...] = ()) -> None:
+    """Send a message. That nobody listens any more is found out by reading."""
+    try:
+        channel.send(message, fds)
+    except ChannelClosed:
+        pass
 
 
 def _report_end(channel: Channel, pid: int, pidfd: int) -> None:

@@ -1,0 +1,70 @@
+"""The process that a level has ready for the next run: used once, for whoever comes, and for nothing untrue."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+
+import pytest
+from dxpy import DxPy, is_alive, wait_until
+
+TELLS = """
+    import os, random, time
+    VALUE = "loaded"
+    def test_it():
+        with open(os.environ["TOLD"], "w") as file:
+            print(os.getpid(), os.getppid(), os.getpgrp(), os.environ.get("WORD"), random.random(), VALUE, file=file)
+"""
+
+
+@pytest.fixture
+def telling(place: DxPy) -> DxPy:
+    """A project whose one test tells what it sees, and a daemon that has run it."""
+    place.env["TOLD"] = str(place.root / "told")
+    place.write("test_it.py", TELLS)
+    tell(place)
+    return place
+
+
+def tell(place: DxPy, word: str = "first") -> list[str]:
+    place.env["WORD"] = word
+    # pytest-randomly, if it is installed, would seed.
+    assert place.test("-n", "1", "-p", "no:randomly").counts == {"passed": 1}
+    return (place.root / "told").read_text().split()
+
+
+def spare_of(place: DxPy) -> tuple[int, int]:
+    """Process ids of the collected level and of its spare."""
+    pattern = r"collected +pid (\d+).*\(pid (\d+) is ready for the next run\)"
+    found = wait_until(lambda: re.search(pattern, place.daemon("status").out), "a spare is ready", 5.0)
+    return int(found[1]), int(found[2])
+
+
+def test_it_serves_the_next_run_as_a_fork_made_for_it_would(telling: DxPy) -> None:
+    drawn = set()
+    for word in ("second", "third", "fourth"):
+        level, spare = spare_of(telling)
+        pid, parent, group, seen, number, _value = tell(telling, word)
+        assert (int(pid), int(parent), int(group), seen) == (spare, level, spare, word)
+        drawn.add(number)
+    assert len(drawn) == 3
+    telling.leave_nothing()
+
+
+def test_it_goes_with_its_level(telling: DxPy) -> None:
+    level, spare = spare_of(telling)
+    telling.write("test_it.py", TELLS.replace('"loaded"', '"edited"'))
+    *_, value = tell(telling)
+    assert value == "edited"
+    wait_until(lambda: not is_alive(level) and not is_alive(spare), "the level and its spare end")
+    telling.leave_nothing()
+
+
+def test_the_next_run_does_without_one_that_is_gone(telling: DxPy) -> None:
+    level, spare = spare_of(telling)
+    os.kill(spare, signal.SIGKILL)
+    wait_until(lambda: not is_alive(spare), "it ends")
+    assert int(tell(telling)[1]) == level
+    assert spare_of(telling)[1] != spare
+    telling.leave_nothing()
