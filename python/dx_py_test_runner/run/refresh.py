@@ -28,7 +28,7 @@ def for_job(name: str, job: Job, session: Any, profile: fit.Profile, printed: Pr
             setattr(config.option, key, value)
     _set_arguments(config, job, parsed)
     _renew_cache_plugins(session)
-    _renew_known_plugins(config)
+    _renew_known_plugins(config, parsed)
     _renew_terminal(name, session, job)
     if name == "collected":
         positional = tuple(parsed["file_or_dir"])
@@ -80,7 +80,7 @@ def _renew_cache_plugins(session: Any) -> None:
         manager.register(plugin, "stepwiseplugin")
 
 
-def _renew_known_plugins(config: Any) -> None:
+def _renew_known_plugins(config: Any, parsed: dict[str, Any]) -> None:
     """Plugins that fix a clock or a random value when they are loaded."""
     from _pytest import junitxml
 
@@ -88,11 +88,22 @@ def _renew_known_plugins(config: Any) -> None:
     if log is not None:
         log.pytest_sessionstart()
     randomly = sys.modules.get("pytest_randomly")
-    if randomly is not None and getattr(config.option, "randomly_seed", None) == getattr(
+    if randomly is not None and parsed.get("randomly_seed") in ("default", "last"):
+        _renew_seed(config, randomly.make_seed(), last=parsed["randomly_seed"] == "last")
+    elif randomly is not None and getattr(config.option, "randomly_seed", None) == getattr(
         randomly, "default_seed", object()
     ):
         randomly.default_seed = random.Random().getrandbits(32)
         config.option.randomly_seed = randomly.default_seed
+
+
+def _renew_seed(config: Any, seed: int, *, last: bool) -> None:
+    """As pytest-randomly does it since 5.0 when it is configured: a new seed, or that of the last run."""
+    cache = getattr(config, "cache", None)
+    if cache is not None:
+        seed = cache.get("randomly_seed", seed) if last else seed
+        cache.set("randomly_seed", seed)
+    config.option.randomly_seed = seed
 
 
 def _renew_terminal(name: str, session: Any, job: Job) -> None:
