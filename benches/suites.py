@@ -7,8 +7,9 @@ A: 1000 files of 10 trivial tests. B: 100 files of 100 tests with fixtures and p
 5 asserts. The programs take turns, run after run. Every run must say that it has passed as many tests as the suite has,
 else that program has no result for the suite. No time is ever asserted: medians are printed, and pytest's divided by each.
 
-"bytecode": what an earlier run of the same program has cached is there. "no bytecode": as in a fresh checkout with
-PYTHONDONTWRITEBYTECODE. "warm": a daemon of the program's own serves the suite for the third time or later.
+"bytecode": what an earlier run of the same program has cached is there. "no bytecode": with PYTHONDONTWRITEBYTECODE; what
+earlier runs have put into the user's cache folder (XDG_CACHE_HOME) is there. "first run": the same without that folder, as in
+a fresh checkout on a fresh machine. "warm": a daemon of the program's own serves the suite for the third time or later.
 """
 
 from __future__ import annotations
@@ -116,13 +117,19 @@ class Program:
     package: str = ""
     warm: bool = False
     count: str = r"(\d+) passed"
-    variants: tuple[str, ...] = ("bytecode", "no bytecode")
+    variants: tuple[str, ...] = ("bytecode", "no bytecode", "first run")
 
 
 PYTEST = Program("pytest", ("pytest", "-p", "no:cacheprovider"))
 OURS = (
     Program("dx-py cold", ("dx-py", "test", "-p", "no:cacheprovider", "--no-daemon"), str(CHECKOUT)),
-    Program("dx-py warm", ("dx-py", "test", "-p", "no:cacheprovider"), str(CHECKOUT), warm=True),
+    Program(
+        "dx-py warm",
+        ("dx-py", "test", "-p", "no:cacheprovider"),
+        str(CHECKOUT),
+        warm=True,
+        variants=("bytecode", "no bytecode"),
+    ),
 )
 RIVALS = {
     "xdist": Program("pytest -n 2", ("pytest", "-p", "no:cacheprovider", "-n", "2"), "pytest-xdist"),
@@ -158,8 +165,11 @@ class Place:
         }
         environment["PATH"] = f"{self.bin}{os.pathsep}{environment['PATH']}"
         environment["XDG_RUNTIME_DIR"] = str(self.root)
-        if self.variant == "no bytecode":
+        environment["XDG_CACHE_HOME"] = str(self.root / "cache")
+        if self.variant != "bytecode":
             environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        if self.variant == "first run":
+            shutil.rmtree(self.root / "cache", ignore_errors=True)
         command = [str(self.bin / self.program.command[0]), *self.program.command[1:]]
         start = time.perf_counter()
         done = subprocess.run(
