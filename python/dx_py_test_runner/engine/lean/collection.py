@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from types import FunctionType, ModuleType
 from typing import Any
 
+import pytest
 from _pytest import fixtures, python
 from _pytest.compat import getfuncargnames
-from _pytest.fixtures import FuncFixtureInfo
+from _pytest.fixtures import FixtureFunctionDefinition, FuncFixtureInfo
 from _pytest.python import Class, Function, FunctionDefinition, Module, PyCollector
 from _pytest.stash import StashKey
 
@@ -31,7 +32,11 @@ _NOT_PLAIN = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENE
 
 _COLLECTING_MARKS = frozenset({"parametrize", "usefixtures"})
 
+_REGISTERS_NODES = pytest.__version__.startswith("9.2.")
+"""Whether fixtures of a module are registered with its node and nothing else."""
+
 _collect = PyCollector.collect
+_all_argument_names = fixtures.getfuncargnames
 
 
 @contextmanager
@@ -55,8 +60,12 @@ def lean_collection(session: Any) -> Iterator[None]:
     @internal
     def parsefactories(*args: Any, **more: Any) -> None:
         __tracebackhide__ = True
-        if more or len(args) != 1 or not _is_without_fixtures(args[0]):
+        names = None if more or len(args) != 1 else _fixture_names(args[0])
+        if names is None:
             parse(*args, **more)
+        else:
+            for name in names:
+                _register(manager, args[0], name)
 
     order = session.stash[order_key] = _Order(reorder)
 
@@ -70,6 +79,7 @@ def lean_collection(session: Any) -> Iterator[None]:
             (PyCollector, "collect", collect),
             (manager, "parsefactories", parsefactories),
             (fixtures, "reorder_items", reorder_items),
+            (fixtures, "getfuncargnames", _names_of_arguments),
             (python, "import_path", importing.import_path),
             (session, "genitems", _genitems(session)),
         ):
@@ -151,24 +161,48 @@ def _genitems(session: Any) -> Callable[[Any], Iterator[Any]]:
     return genitems
 
 
-def _is_without_fixtures(node: Any) -> bool:
-    """Whether nothing in a module can be a fixture or wrap one: plain functions, classes, modules and values alone."""
+def _fixture_names(node: Any) -> list[str] | None:
+    """The names of a module's fixtures, in pytest's order; None if others may be hidden or wrapped.
+
+    Nothing is hidden where there are fixtures, plain functions, classes, modules and values alone.
+    """
     if type(node) is not Module or type(node.obj) is not ModuleType:
-        return False
+        return None
     names = node.obj.__dict__
     if "__dir__" in names or "__getattr__" in names:
-        return False
+        return None
+    found = []
     for name, value in names.items():
         kind = type(value)
         if kind is FunctionType:
             if value.__dict__ and ("__wrapped__" in value.__dict__ or "_mock_name" in value.__dict__):
-                return False
+                return None
+        elif kind is FixtureFunctionDefinition:
+            if not _REGISTERS_NODES:
+                return None
+            found.append(name)
         elif kind is type:
             if hasattr(value, "__wrapped__"):
-                return False
+                return None
         elif not (kind in _INERT or kind is ModuleType or name in python.IGNORED_ATTRIBUTES):
-            return False
-    return True
+            return None
+    found.sort()
+    return found
+
+
+def _register(manager: Any, node: Any, name: str) -> None:
+    """One turn of the loop in ``FixtureManager.parsefactories``."""
+    fixture = node.obj.__dict__[name]
+    marker = fixture._fixture_function_marker
+    manager._register_fixture(
+        name=marker.name or name,
+        func=fixture._get_wrapped_function(),
+        scope=marker.scope,
+        params=marker.params,
+        ids=marker.ids,
+        autouse=marker.autouse,
+        node=node,
+    )
 
 
 class _Names:
@@ -305,10 +339,9 @@ class _Collecting:
             closure = self._closures[arguments] = self._closure(name, function)
         if closure is None:
             return None
-        info = FuncFixtureInfo(
-            closure.argnames, closure.initialnames, list(closure.names_closure), dict(closure.name2fixturedefs)
+        return items.make(
+            Function, self._collector, name, function, bound=True, fixtureinfo=items.copy_of(closure)
         )
-        return items.make(Function, self._collector, name, function, bound=True, fixtureinfo=info)
 
     @internal
     def _closure(self, name: str, function: Any) -> FuncFixtureInfo | None:
@@ -319,6 +352,13 @@ class _Collecting:
             if any(fixture.params is not None for fixture in found):
                 return None
         return info
+
+
+def _names_of_arguments(function: Any, name: str = "", cls: type | None = None) -> tuple[str, ...]:
+    """``_pytest.compat.getfuncargnames``, without a signature for what is plainly a function of a module."""
+    if cls is None and type(function) is FunctionType and not function.__dict__:
+        return _argument_names(function, name, None)
+    return _all_argument_names(function, name=name, cls=cls)
 
 
 def _argument_names(function: Any, name: str, owner: type | None) -> tuple[str, ...]:
