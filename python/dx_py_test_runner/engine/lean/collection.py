@@ -19,11 +19,12 @@ import pytest
 from _pytest import fixtures, python
 from _pytest.compat import getfuncargnames
 from _pytest.fixtures import FixtureFunctionDefinition, FuncFixtureInfo
-from _pytest.python import Class, Function, FunctionDefinition, Module, PyCollector
+from _pytest.main import Dir
+from _pytest.python import Class, Function, FunctionDefinition, Module, Package, PyCollector
 from _pytest.stash import StashKey
 
 from dx_py_test_runner.engine.frames import internal
-from dx_py_test_runner.engine.lean import guards, importing, items
+from dx_py_test_runner.engine.lean import files, guards, importing, items
 
 _INERT = frozenset({str, int, float, bool, bytes, tuple, list, dict, set, frozenset, type(None)})
 """Types of values that are never collected: they cannot be called, and have no attributes of their own."""
@@ -40,19 +41,26 @@ _all_argument_names = fixtures.getfuncargnames
 
 
 @contextmanager
-def lean_collection(session: Any) -> Iterator[None]:
-    """Within this context, plain test functions are collected lean."""
+def lean_collection(
+    session: Any, begins: Callable[[Any], Any] | None = None, ends: Callable[[], None] | None = None
+) -> Iterator[None]:
+    """Within this context, plain test functions are collected lean, and so are modules and directories.
+
+    :param begins: is told the module that is about to be collected, in place of a hook; may return a report of it.
+    :param ends: is called behind each.
+    """
     if guards.why_no_lean_collection(session.config) or not items.are_unchanged():
         yield
         return
     names = _Names(session.config)
+    relays = files.Relays(session) if files.are_known() else None
 
     @internal
     def collect(self: Any) -> Any:
         __tracebackhide__ = True
         if type(self) not in (Module, Class) or not names.collect_imported_tests:
             return _collect(self)
-        return _Collecting(self, names).collect()
+        return _Collecting(self, names, relays).collect()
 
     manager = session._fixturemanager
     parse, reorder = manager.parsefactories, fixtures.reorder_items
@@ -81,10 +89,48 @@ def lean_collection(session: Any) -> Iterator[None]:
             (fixtures, "reorder_items", reorder_items),
             (fixtures, "getfuncargnames", _names_of_arguments),
             (python, "import_path", importing.import_path),
-            (session, "genitems", _genitems(session)),
+            *_for_files(session, relays, begins or _ignore, ends or _ignore),
         ):
             undo.enter_context(_replaced(owner, name, lean))
         yield
+
+
+def _ignore(*_args: object) -> None:
+    pass
+
+
+def _for_files(
+    session: Any, relays: files.Relays | None, begins: Callable[[Any], Any], ends: Callable[[], None]
+) -> list[tuple[Any, str, Any]]:
+    """What is to be replaced so that directories and modules are collected lean."""
+    if relays is None:
+        return [(session, "genitems", _genitems(session, None))]
+    folders = files.Folders(session, relays)
+    modules = files.Modules(session, relays, begins, ends)
+
+    def of_folder(kind: Any) -> Any:
+        real = kind.collect
+
+        @internal
+        def collect(self: Any) -> Any:
+            __tracebackhide__ = True
+            return folders.collect(self) if type(self) is kind else real(self)
+
+        return collect
+
+    @internal
+    def of_module(self: Any) -> Any:
+        __tracebackhide__ = True
+        files.register_setup_functions(self)
+        self.session._fixturemanager.parsefactories(self)
+        return PyCollector.collect(self)
+
+    return [
+        (Dir, "collect", of_folder(Dir)),
+        (Package, "collect", of_folder(Package)),
+        (Module, "collect", of_module),
+        (session, "genitems", _genitems(session, modules)),
+    ]
 
 
 def order_ahead(session: Any, items: list[Any]) -> None:
@@ -144,7 +190,7 @@ def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
             setattr(owner, name, before)
 
 
-def _genitems(session: Any) -> Callable[[Any], Iterator[Any]]:
+def _genitems(session: Any, modules: files.Modules | None) -> Callable[[Any], Iterator[Any]]:
     """``session.genitems``, without asking each item for hooks that nobody implements."""
     real = session.genitems
     collected = session.config.hook.pytest_itemcollected
@@ -154,6 +200,8 @@ def _genitems(session: Any) -> Callable[[Any], Iterator[Any]]:
         __tracebackhide__ = True
         if type(node) is Function and not collected.get_hookimpls():
             return iter((node,))
+        if type(node) is Module and modules is not None and modules.are_quiet(node):
+            return modules.generate(node)
         # Comes back for each node below.
         generated: Iterator[Any] = real(node)
         return generated
@@ -232,11 +280,15 @@ def _prefixes(patterns: list[str]) -> tuple[str, ...] | None:
 class _Collecting:
     """One call of ``PyCollector.collect``."""
 
-    def __init__(self, collector: Any, names: _Names) -> None:
+    def __init__(self, collector: Any, names: _Names, relays: files.Relays | None) -> None:
         self._collector = collector
         self._names = names
-        self._ihook = collector.ihook
-        self._lean = not guards.why_off(guards.COLLECT, self._ihook)
+        if relays is not None and collector.path.suffix == ".py":
+            self._ihook = relays.of(collector.path.parent)
+            self._lean = relays.holds(guards.COLLECT, self._ihook)
+        else:
+            self._ihook = collector.ihook
+            self._lean = not guards.why_off(guards.COLLECT, self._ihook)
         self._plain = self._lean and self._may_have_plain_functions()
         self._class = collector.obj if type(collector) is Class else None
         self._closures: dict[tuple[str, ...], FuncFixtureInfo | None] = {}
