@@ -258,12 +258,8 @@ class _Names:
 
     def __init__(self, config: Any) -> None:
         self.collect_imported_tests = bool(config.getini("collect_imported_tests"))
-        self._functions = _prefixes(config.getini("python_functions"))
+        self.functions = _prefixes(config.getini("python_functions"))
         self._classes = _prefixes(config.getini("python_classes"))
-
-    def is_function(self, collector: Any, name: str) -> bool:
-        """As ``PyCollector.funcnamefilter``."""
-        return name.startswith(self._functions) if self._functions is not None else collector.funcnamefilter(name)
 
     def is_class(self, collector: Any, name: str) -> bool:
         """As ``PyCollector.classnamefilter``."""
@@ -283,13 +279,16 @@ class _Collecting:
     def __init__(self, collector: Any, names: _Names, relays: files.Relays | None) -> None:
         self._collector = collector
         self._names = names
-        if relays is not None and collector.path.suffix == ".py":
-            self._ihook = relays.of(collector.path.parent)
+        self._prefixes = names.functions
+        folder = relays and relays.folder_of(collector)
+        if folder is not None:
+            self._ihook = relays.of(folder)
             self._lean = relays.holds(guards.COLLECT, self._ihook)
         else:
             self._ihook = collector.ihook
             self._lean = not guards.why_off(guards.COLLECT, self._ihook)
         self._plain = self._lean and self._may_have_plain_functions()
+        self._item = items.maker(collector)
         self._class = collector.obj if type(collector) is Class else None
         self._closures: dict[tuple[str, ...], FuncFixtureInfo | None] = {}
         if self._plain and not self._uses_fixtures():
@@ -340,10 +339,15 @@ class _Collecting:
         if self._lean:
             kind = type(value)
             if kind is FunctionType:
-                if not self._names.is_function(self._collector, name):
+                prefixes = self._prefixes
+                if not (
+                    name.startswith(prefixes) if prefixes is not None else self._collector.funcnamefilter(name)
+                ):
                     if "__test__" not in value.__dict__:
                         return
-                elif self._plain and self._is_plain(value):
+                elif self._plain and (
+                    self._is_plain(value) if value.__dict__ else not value.__code__.co_flags & _NOT_PLAIN
+                ):
                     item = self._make_plain(name, value)
                     if item is not None:
                         nodes.append(item)
@@ -371,8 +375,6 @@ class _Collecting:
         if function.__code__.co_flags & _NOT_PLAIN:
             return False
         attributes = function.__dict__
-        if not attributes:
-            return True
         if len(attributes) > 1 or "pytestmark" not in attributes:
             return False
         marks = attributes["pytestmark"]
@@ -384,16 +386,22 @@ class _Collecting:
     def _make_plain(self, name: str, function: Any) -> Any:
         """The one item of a plain function; None if one of its fixtures has parameters."""
         __tracebackhide__ = True
-        arguments = _argument_names(function, name, self._class)
+        code = function.__code__
+        if (
+            self._class is None
+            and function.__defaults__ is None
+            and not (code.co_posonlyargcount or code.co_kwonlyargcount)
+        ):
+            arguments = code.co_varnames[: code.co_argcount]
+        else:
+            arguments = _argument_names(function, name, self._class)
         try:
             closure = self._closures[arguments]
         except KeyError:
             closure = self._closures[arguments] = self._closure(name, function)
         if closure is None:
             return None
-        return items.make(
-            Function, self._collector, name, function, bound=True, fixtureinfo=items.copy_of(closure)
-        )
+        return self._item(name, function, closure)
 
     @internal
     def _closure(self, name: str, function: Any) -> FuncFixtureInfo | None:

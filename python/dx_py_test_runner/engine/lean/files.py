@@ -81,6 +81,13 @@ class Relays:
             self._relays[key] = (relay, modules)
         return relay
 
+    @staticmethod
+    def folder_of(collector: Any) -> Any:
+        """The directory of a module or class, if its node is above it: a path whose hash is known; else None."""
+        module = collector if type(collector) is Module else collector.parent
+        above = module.parent
+        return above.path if type(module) is Module and type(above) in (Dir, Package) else None
+
     def holds(self, guard: guards.Guard, relay: Any) -> bool:
         """Whether nobody but the guard's plugins implements its hooks in *relay*."""
         key = (id(relay), guard.name)
@@ -209,7 +216,8 @@ class Modules:
             return False
         if self._last_failed is not None and self._last_failed.active:
             return False
-        return type(node.path) is PosixPath and self._relays.holds(guards.MODULES, self._relays.of(node.path.parent))
+        folder = self._relays.folder_of(node)
+        return folder is not None and self._relays.holds(guards.MODULES, self._relays.of(folder))
 
     @internal
     def generate(self, node: Any) -> Iterator[Any]:
@@ -235,7 +243,7 @@ class Modules:
 
     def are_heard(self, node: Any) -> bool:
         """Whether somebody hears of *node*'s report after all: the module itself may have registered a plugin."""
-        return not self._relays.holds(guards.MODULES, self._relays.of(node.path.parent))
+        return not self._relays.holds(guards.MODULES, self._relays.of(node.parent.path))
 
     def _below(self, report: Any) -> Iterator[Any]:
         generate = self._session.genitems

@@ -34,16 +34,6 @@ if NodeId is not None:
     _set_path, _set_names, _set_params, _set_text = (NodeId.__dict__[name].__set__ for name in ("path", "names", "params", "_str_cache"))
 
 
-def copy_of(closure: Any) -> Any:
-    """As ``FuncFixtureInfo`` made of *closure*'s values, sharing no list or dictionary with it."""
-    copy = _new(FuncFixtureInfo)
-    _set_argnames(copy, closure.argnames)
-    _set_initialnames(copy, closure.initialnames)
-    _set_closure(copy, closure.names_closure.copy())
-    _set_definitions(copy, closure.name2fixturedefs.copy())
-    return copy
-
-
 def node_id(path: str, names: tuple[str, ...], params: str | None = None) -> Any:
     """As ``NodeId`` made of these."""
     made = _new(NodeId)
@@ -103,6 +93,55 @@ def make(
     item._fixtureinfo = fixtureinfo
     item.fixturenames = fixtureinfo.names_closure
     return item
+
+
+@internal
+def maker(parent: Any) -> Callable[[str, Any, Any], Any]:
+    """What makes the items of plain functions of *parent*: as :func:`make`, from a name, the function and its fixtures.
+
+    The fixtures are a ``FuncFixtureInfo``; the item's shares no list or dictionary with it.
+    """
+    config, session, path = parent.config, parent.session, parent.path
+    bind = type(parent) is Class
+    if NodeId is not None:
+        id_path, id_names = parent._id.path, parent._id.names
+
+    @internal
+    def make_item(name: str, function: Any, closure: Any) -> Any:
+        __tracebackhide__ = True
+        item = _new(Function)
+        item.name = item.originalname = name
+        item.parent = parent
+        item.config = config
+        item.session = session
+        item.path = path
+        if NodeId is None:
+            item._nodeid = parent.nodeid + "::" + name
+        else:
+            item._id = made = _new(NodeId)
+            _set_path(made, id_path)
+            _set_names(made, (*id_names, name))
+            _set_params(made, None)
+            _set_text(made, None)
+        if bind:
+            item._instance = instance = parent.newinstance()
+            item._obj = getattr(instance, name)
+        else:
+            item._instance = None
+            item._obj = function
+        if function.__dict__:
+            marks = list(get_unpacked_marks(item._obj))
+            if marks:
+                item.own_markers = marks
+        item._fixtureinfo = fixtures = _new(FuncFixtureInfo)
+        _set_argnames(fixtures, closure.argnames)
+        _set_initialnames(fixtures, closure.initialnames)
+        item.fixturenames = names = closure.names_closure.copy()
+        _set_closure(fixtures, names)
+        _set_definitions(fixtures, closure.name2fixturedefs.copy())
+        return item
+
+    return make_item
 
 
 # ---- what is made when it is looked at
