@@ -352,7 +352,7 @@ class _Collecting:
                     if item is not None:
                         nodes.append(item)
                         return
-            elif kind in _INERT or self._is_no_test(name, value, kind):
+            elif kind in _INERT or kind is FixtureFunctionDefinition or self._is_no_test(name, value, kind):
                 return
         made = self._ihook.pytest_pycollect_makeitem(collector=self._collector, name=name, obj=value)
         if isinstance(made, list):

@@ -21,6 +21,7 @@ from _pytest.mark.structures import NodeKeywords
 from _pytest.pathlib import scandir
 from _pytest.python import Function, Module, Package
 from _pytest.stash import Stash
+from _pytest.terminal import TerminalReporter
 
 from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean import guards, items
@@ -86,7 +87,9 @@ class Relays:
         """The directory of a module or class, if its node is above it: a path whose hash is known; else None."""
         module = collector if type(collector) is Module else collector.parent
         above = module.parent
-        return above.path if type(module) is Module and type(above) in (Dir, Package) else None
+        if type(module) is not Module or type(above) not in (Dir, Package):
+            return None
+        return above.path if str(module.path) == f"{above.path}{os.sep}{module.name}" else None
 
     def holds(self, guard: guards.Guard, relay: Any) -> bool:
         """Whether nobody but the guard's plugins implements its hooks in *relay*."""
@@ -232,27 +235,32 @@ class Modules:
                 node.ihook.pytest_exception_interact(node=node, call=call, report=report)
             node.ihook.pytest_collectreport(report=report)
             return
-        yield from self._below(report)
+        functions = set(map(type, report.result)) <= {Function}
+        if functions and not session.config.hook.pytest_itemcollected.get_hookimpls():
+            yield from report.result
+        else:
+            for below in report.result:
+                yield from session.genitems(below)
         if self.are_heard(node):
             node.ihook.pytest_collectreport(report=report)
-            return
-        if self._last_failed is not None:
+        else:
+            self._tell(report, functions)
+
+    def _tell(self, report: Any, functions: bool) -> None:
+        """What pytest's plugins do with *report*, of a module that was collected; *functions*: into nothing else."""
+        if self._last_failed is not None and self._last_failed.lastfailed:
             self._last_failed.pytest_collectreport(report)
-        if self._reporter is not None:
-            self._reporter.pytest_collectreport(report)
+        reporter = self._reporter
+        if functions and type(reporter) is TerminalReporter:
+            reporter._numcollected += len(report.result)
+            if reporter.isatty():
+                reporter.report_collect()
+        elif reporter is not None:
+            reporter.pytest_collectreport(report)
 
     def are_heard(self, node: Any) -> bool:
         """Whether somebody hears of *node*'s report after all: the module itself may have registered a plugin."""
         return not self._relays.holds(guards.MODULES, self._relays.of(node.parent.path))
-
-    def _below(self, report: Any) -> Iterator[Any]:
-        generate = self._session.genitems
-        heard = self._session.config.hook.pytest_itemcollected.get_hookimpls()
-        for node in report.result:
-            if type(node) is Function and not heard:
-                yield node
-            else:
-                yield from generate(node)
 
     @internal
     def _report(self, node: Any) -> Any:
