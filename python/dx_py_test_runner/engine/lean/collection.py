@@ -287,6 +287,7 @@ class _Collecting:
         else:
             self._ihook = collector.ihook
             self._lean = not guards.why_off(guards.COLLECT, self._ihook)
+        self._is_marked = any([node.own_markers for node in collector.iter_parents()])
         self._plain = self._lean and self._may_have_plain_functions()
         self._item = items.maker(collector)
         self._class = collector.obj if type(collector) is Class else None
@@ -297,7 +298,7 @@ class _Collecting:
     def _may_have_plain_functions(self) -> bool:
         """Whether nothing around the functions says how often, or with which fixtures, they run."""
         collector = self._collector
-        for mark in collector.iter_markers():
+        for mark in collector.iter_markers() if self._is_marked else ():
             if mark.name == "parametrize" or (mark.name == "usefixtures" and not mark.args):
                 return False
         return not hasattr(collector.getparent(Module).obj, "pytest_generate_tests") and not hasattr(
@@ -307,7 +308,7 @@ class _Collecting:
     def _uses_fixtures(self) -> bool:
         """Whether even functions without arguments have fixtures here."""
         collector = self._collector
-        return any(collector.iter_markers("usefixtures")) or any(
+        return (self._is_marked and any(collector.iter_markers("usefixtures"))) or any(
             True for _ in collector.session._fixturemanager._getautousenames(collector)
         )
 

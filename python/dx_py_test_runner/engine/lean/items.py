@@ -106,7 +106,6 @@ def maker(parent: Any) -> Callable[[str, Any, Any], Any]:
     if NodeId is not None:
         id_path, id_names = parent._id.path, parent._id.names
 
-    @internal
     def make_item(name: str, function: Any, closure: Any) -> Any:
         __tracebackhide__ = True
         item = _new(Function)
