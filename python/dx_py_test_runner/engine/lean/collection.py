@@ -123,7 +123,7 @@ def _for_files(
         __tracebackhide__ = True
         files.register_setup_functions(self)
         self.session._fixturemanager.parsefactories(self)
-        return PyCollector.collect(self)
+        return super(Module, self).collect()
 
     return [
         (Dir, "collect", of_folder(Dir)),

@@ -292,9 +292,13 @@ class Modules:
 def _is_silent(capture: Any) -> bool:
     """Whether nothing was written to either captured stream."""
     streams = capture._global_capturing
-    for stream in (streams.out, streams.err):
-        if type(stream) is not FDCapture or _fstat(stream.tmpfile.fileno()).st_size:
-            return False
+    try:
+        for stream in (streams.out, streams.err):
+            if type(stream) is not FDCapture or _fstat(stream.tmpfile.fileno()).st_size:
+                return False
+    except (OSError, ValueError):
+        # Closed by the module: pytest says so when it reads.
+        return False
     return True
 
 
@@ -303,6 +307,6 @@ def register_setup_functions(module: Any) -> None:
     """Register the fixtures that call a module's setup and teardown functions, if it has any."""
     __tracebackhide__ = True
     found = module.obj
-    if type(found) is not ModuleType or not _SETUP_NAMES.isdisjoint(found.__dict__):
+    if type(module) is not Module or type(found) is not ModuleType or not _SETUP_NAMES.isdisjoint(found.__dict__):
         module._register_setup_module_fixture()
         module._register_setup_function_fixture()
