@@ -102,7 +102,7 @@ class RunPlugin:
         self.collects_for_tests = True
         self._checkpoint("configured", session, self._profile(config))
         # Ends in pytest_collection_finish, which pytest calls in any case. A wrapper would be seen in internal errors.
-        self._collecting.enter_context(lean_collection(session))
+        self._collecting.enter_context(lean_collection(session, self._begin_module, self.tower.journal.check))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(
@@ -229,6 +229,11 @@ class RunPlugin:
             self.tower.journal.check()
             if collector.config.option.engine == "lean":
                 frozen.keep()
+
+    def _begin_module(self, module: Any) -> Any:
+        """What both hooks around here do, for modules that are collected without hooks."""
+        self.tower.page.doing = f"collect:{module.path}"
+        return self.pytest_report_crashed_file(module)
 
     @pytest.hookimpl(specname="pytest_make_collect_report", tryfirst=True)
     def pytest_report_crashed_file(self, collector: Any) -> Any:

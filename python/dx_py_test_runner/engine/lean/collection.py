@@ -15,14 +15,16 @@ from contextlib import contextmanager
 from types import FunctionType, ModuleType
 from typing import Any
 
+import pytest
 from _pytest import fixtures, python
 from _pytest.compat import getfuncargnames
-from _pytest.fixtures import FuncFixtureInfo
-from _pytest.python import Class, Function, FunctionDefinition, Module, PyCollector
+from _pytest.fixtures import FixtureFunctionDefinition, FuncFixtureInfo
+from _pytest.main import Dir
+from _pytest.python import Class, Function, FunctionDefinition, Module, Package, PyCollector
 from _pytest.stash import StashKey
 
 from dx_py_test_runner.engine.frames import internal
-from dx_py_test_runner.engine.lean import guards, importing, items
+from dx_py_test_runner.engine.lean import files, guards, importing, items
 
 _INERT = frozenset({str, int, float, bool, bytes, tuple, list, dict, set, frozenset, type(None)})
 """Types of values that are never collected: they cannot be called, and have no attributes of their own."""
@@ -31,23 +33,34 @@ _NOT_PLAIN = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENE
 
 _COLLECTING_MARKS = frozenset({"parametrize", "usefixtures"})
 
+_REGISTERS_NODES = pytest.__version__.startswith("9.2.")
+"""Whether fixtures of a module are registered with its node and nothing else."""
+
 _collect = PyCollector.collect
+_all_argument_names = fixtures.getfuncargnames
 
 
 @contextmanager
-def lean_collection(session: Any) -> Iterator[None]:
-    """Within this context, plain test functions are collected lean."""
+def lean_collection(
+    session: Any, begins: Callable[[Any], Any] | None = None, ends: Callable[[], None] | None = None
+) -> Iterator[None]:
+    """Within this context, plain test functions are collected lean, and so are modules and directories.
+
+    :param begins: is told the module that is about to be collected, in place of a hook; may return a report of it.
+    :param ends: is called behind each.
+    """
     if guards.why_no_lean_collection(session.config) or not items.are_unchanged():
         yield
         return
     names = _Names(session.config)
+    relays = files.Relays(session) if files.are_known() else None
 
     @internal
     def collect(self: Any) -> Any:
         __tracebackhide__ = True
         if type(self) not in (Module, Class) or not names.collect_imported_tests:
             return _collect(self)
-        return _Collecting(self, names).collect()
+        return _Collecting(self, names, relays).collect()
 
     manager = session._fixturemanager
     parse, reorder = manager.parsefactories, fixtures.reorder_items
@@ -55,8 +68,12 @@ def lean_collection(session: Any) -> Iterator[None]:
     @internal
     def parsefactories(*args: Any, **more: Any) -> None:
         __tracebackhide__ = True
-        if more or len(args) != 1 or not _is_without_fixtures(args[0]):
+        names = None if more or len(args) != 1 else _fixture_names(args[0])
+        if names is None:
             parse(*args, **more)
+        else:
+            for name in names:
+                _register(manager, args[0], name)
 
     order = session.stash[order_key] = _Order(reorder)
 
@@ -70,11 +87,50 @@ def lean_collection(session: Any) -> Iterator[None]:
             (PyCollector, "collect", collect),
             (manager, "parsefactories", parsefactories),
             (fixtures, "reorder_items", reorder_items),
+            (fixtures, "getfuncargnames", _names_of_arguments),
             (python, "import_path", importing.import_path),
-            (session, "genitems", _genitems(session)),
+            *_for_files(session, relays, begins or _ignore, ends or _ignore),
         ):
             undo.enter_context(_replaced(owner, name, lean))
         yield
+
+
+def _ignore(*_args: object) -> None:
+    pass
+
+
+def _for_files(
+    session: Any, relays: files.Relays | None, begins: Callable[[Any], Any], ends: Callable[[], None]
+) -> list[tuple[Any, str, Any]]:
+    """What is to be replaced so that directories and modules are collected lean."""
+    if relays is None:
+        return [(session, "genitems", _genitems(session, None))]
+    folders = files.Folders(session, relays)
+    modules = files.Modules(session, relays, begins, ends)
+
+    def of_folder(kind: Any) -> Any:
+        real = kind.collect
+
+        @internal
+        def collect(self: Any) -> Any:
+            __tracebackhide__ = True
+            return folders.collect(self) if type(self) is kind else real(self)
+
+        return collect
+
+    @internal
+    def of_module(self: Any) -> Any:
+        __tracebackhide__ = True
+        files.register_setup_functions(self)
+        self.session._fixturemanager.parsefactories(self)
+        return super(Module, self).collect()
+
+    return [
+        (Dir, "collect", of_folder(Dir)),
+        (Package, "collect", of_folder(Package)),
+        (Module, "collect", of_module),
+        (session, "genitems", _genitems(session, modules)),
+    ]
 
 
 def order_ahead(session: Any, items: list[Any]) -> None:
@@ -134,7 +190,7 @@ def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
             setattr(owner, name, before)
 
 
-def _genitems(session: Any) -> Callable[[Any], Iterator[Any]]:
+def _genitems(session: Any, modules: files.Modules | None) -> Callable[[Any], Iterator[Any]]:
     """``session.genitems``, without asking each item for hooks that nobody implements."""
     real = session.genitems
     collected = session.config.hook.pytest_itemcollected
@@ -144,6 +200,8 @@ def _genitems(session: Any) -> Callable[[Any], Iterator[Any]]:
         __tracebackhide__ = True
         if type(node) is Function and not collected.get_hookimpls():
             return iter((node,))
+        if type(node) is Module and modules is not None and modules.are_quiet(node):
+            return modules.generate(node)
         # Comes back for each node below.
         generated: Iterator[Any] = real(node)
         return generated
@@ -151,24 +209,48 @@ def _genitems(session: Any) -> Callable[[Any], Iterator[Any]]:
     return genitems
 
 
-def _is_without_fixtures(node: Any) -> bool:
-    """Whether nothing in a module can be a fixture or wrap one: plain functions, classes, modules and values alone."""
+def _fixture_names(node: Any) -> list[str] | None:
+    """The names of a module's fixtures, in pytest's order; None if others may be hidden or wrapped.
+
+    Nothing is hidden where there are fixtures, plain functions, classes, modules and values alone.
+    """
     if type(node) is not Module or type(node.obj) is not ModuleType:
-        return False
+        return None
     names = node.obj.__dict__
     if "__dir__" in names or "__getattr__" in names:
-        return False
+        return None
+    found = []
     for name, value in names.items():
         kind = type(value)
         if kind is FunctionType:
             if value.__dict__ and ("__wrapped__" in value.__dict__ or "_mock_name" in value.__dict__):
-                return False
+                return None
+        elif kind is FixtureFunctionDefinition:
+            if not _REGISTERS_NODES:
+                return None
+            found.append(name)
         elif kind is type:
             if hasattr(value, "__wrapped__"):
-                return False
+                return None
         elif not (kind in _INERT or kind is ModuleType or name in python.IGNORED_ATTRIBUTES):
-            return False
-    return True
+            return None
+    found.sort()
+    return found
+
+
+def _register(manager: Any, node: Any, name: str) -> None:
+    """One turn of the loop in ``FixtureManager.parsefactories``."""
+    fixture = node.obj.__dict__[name]
+    marker = fixture._fixture_function_marker
+    manager._register_fixture(
+        name=marker.name or name,
+        func=fixture._get_wrapped_function(),
+        scope=marker.scope,
+        params=marker.params,
+        ids=marker.ids,
+        autouse=marker.autouse,
+        node=node,
+    )
 
 
 class _Names:
@@ -176,12 +258,8 @@ class _Names:
 
     def __init__(self, config: Any) -> None:
         self.collect_imported_tests = bool(config.getini("collect_imported_tests"))
-        self._functions = _prefixes(config.getini("python_functions"))
+        self.functions = _prefixes(config.getini("python_functions"))
         self._classes = _prefixes(config.getini("python_classes"))
-
-    def is_function(self, collector: Any, name: str) -> bool:
-        """As ``PyCollector.funcnamefilter``."""
-        return name.startswith(self._functions) if self._functions is not None else collector.funcnamefilter(name)
 
     def is_class(self, collector: Any, name: str) -> bool:
         """As ``PyCollector.classnamefilter``."""
@@ -198,12 +276,20 @@ def _prefixes(patterns: list[str]) -> tuple[str, ...] | None:
 class _Collecting:
     """One call of ``PyCollector.collect``."""
 
-    def __init__(self, collector: Any, names: _Names) -> None:
+    def __init__(self, collector: Any, names: _Names, relays: files.Relays | None) -> None:
         self._collector = collector
         self._names = names
-        self._ihook = collector.ihook
-        self._lean = not guards.why_off(guards.COLLECT, self._ihook)
+        self._prefixes = names.functions
+        folder = relays and relays.folder_of(collector)
+        if folder is not None:
+            self._ihook = relays.of(folder)
+            self._lean = relays.holds(guards.COLLECT, self._ihook)
+        else:
+            self._ihook = collector.ihook
+            self._lean = not guards.why_off(guards.COLLECT, self._ihook)
+        self._is_marked = any([node.own_markers for node in collector.iter_parents()])
         self._plain = self._lean and self._may_have_plain_functions()
+        self._item = items.maker(collector)
         self._class = collector.obj if type(collector) is Class else None
         self._closures: dict[tuple[str, ...], FuncFixtureInfo | None] = {}
         if self._plain and not self._uses_fixtures():
@@ -212,7 +298,7 @@ class _Collecting:
     def _may_have_plain_functions(self) -> bool:
         """Whether nothing around the functions says how often, or with which fixtures, they run."""
         collector = self._collector
-        for mark in collector.iter_markers():
+        for mark in collector.iter_markers() if self._is_marked else ():
             if mark.name == "parametrize" or (mark.name == "usefixtures" and not mark.args):
                 return False
         return not hasattr(collector.getparent(Module).obj, "pytest_generate_tests") and not hasattr(
@@ -222,7 +308,7 @@ class _Collecting:
     def _uses_fixtures(self) -> bool:
         """Whether even functions without arguments have fixtures here."""
         collector = self._collector
-        return any(collector.iter_markers("usefixtures")) or any(
+        return (self._is_marked and any(collector.iter_markers("usefixtures"))) or any(
             True for _ in collector.session._fixturemanager._getautousenames(collector)
         )
 
@@ -254,15 +340,20 @@ class _Collecting:
         if self._lean:
             kind = type(value)
             if kind is FunctionType:
-                if not self._names.is_function(self._collector, name):
+                prefixes = self._prefixes
+                if not (
+                    name.startswith(prefixes) if prefixes is not None else self._collector.funcnamefilter(name)
+                ):
                     if "__test__" not in value.__dict__:
                         return
-                elif self._plain and self._is_plain(value):
+                elif self._plain and (
+                    self._is_plain(value) if value.__dict__ else not value.__code__.co_flags & _NOT_PLAIN
+                ):
                     item = self._make_plain(name, value)
                     if item is not None:
                         nodes.append(item)
                         return
-            elif kind in _INERT or self._is_no_test(name, value, kind):
+            elif kind in _INERT or kind is FixtureFunctionDefinition or self._is_no_test(name, value, kind):
                 return
         made = self._ihook.pytest_pycollect_makeitem(collector=self._collector, name=name, obj=value)
         if isinstance(made, list):
@@ -285,8 +376,6 @@ class _Collecting:
         if function.__code__.co_flags & _NOT_PLAIN:
             return False
         attributes = function.__dict__
-        if not attributes:
-            return True
         if len(attributes) > 1 or "pytestmark" not in attributes:
             return False
         marks = attributes["pytestmark"]
@@ -298,17 +387,22 @@ class _Collecting:
     def _make_plain(self, name: str, function: Any) -> Any:
         """The one item of a plain function; None if one of its fixtures has parameters."""
         __tracebackhide__ = True
-        arguments = _argument_names(function, name, self._class)
+        code = function.__code__
+        if (
+            self._class is None
+            and function.__defaults__ is None
+            and not (code.co_posonlyargcount or code.co_kwonlyargcount)
+        ):
+            arguments = code.co_varnames[: code.co_argcount]
+        else:
+            arguments = _argument_names(function, name, self._class)
         try:
             closure = self._closures[arguments]
         except KeyError:
             closure = self._closures[arguments] = self._closure(name, function)
         if closure is None:
             return None
-        info = FuncFixtureInfo(
-            closure.argnames, closure.initialnames, list(closure.names_closure), dict(closure.name2fixturedefs)
-        )
-        return items.make(Function, self._collector, name, function, bound=True, fixtureinfo=info)
+        return self._item(name, function, closure)
 
     @internal
     def _closure(self, name: str, function: Any) -> FuncFixtureInfo | None:
@@ -319,6 +413,13 @@ class _Collecting:
             if any(fixture.params is not None for fixture in found):
                 return None
         return info
+
+
+def _names_of_arguments(function: Any, name: str = "", cls: type | None = None) -> tuple[str, ...]:
+    """``_pytest.compat.getfuncargnames``, without a signature for what is plainly a function of a module."""
+    if cls is None and type(function) is FunctionType and not function.__dict__:
+        return _argument_names(function, name, None)
+    return _all_argument_names(function, name=name, cls=cls)
 
 
 def _argument_names(function: Any, name: str, owner: type | None) -> tuple[str, ...]:

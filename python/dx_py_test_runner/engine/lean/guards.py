@@ -64,6 +64,34 @@ COLLECT = Guard(
     "tests/lean/test_collection.py, tests/lean/test_random_suites.py, spec/",
 )
 
+FILES = Guard(
+    "files",
+    ("pytest_ignore_collect", "pytest_collect_file", "pytest_pycollect_makemodule"),
+    frozenset(["main", "doctest", "python"]),
+    (
+        "as for collect",
+        "pytest 9.2",
+        "no --ignore, --ignore-glob, --doctest-modules, collect_ignore or collect_ignore_glob",
+        "python_files are names, not paths",
+        "the file is not named on the command line",
+    ),
+    "Files of a directory that end in .py become modules, or are passed over, by their names alone.",
+    "These hooks are asked for every file. Decided per directory.",
+    "tests/lean/test_collection.py, spec/collection.md in mode lean",
+)
+
+MODULES = Guard(
+    "modules",
+    ("pytest_collectstart", "pytest_make_collect_report", "pytest_collectreport"),
+    frozenset(["main", "runner", "capture", "fixtures", "terminal", "cacheprovider", "junitxml"]),
+    ("as for collect", "pytest 9.2", "no --lf or --ff"),
+    "Modules are collected without these hooks: what pytest's plugins do in them is done directly.",
+    "These hooks are called. Decided per module.",
+    "tests/lean/test_collection.py, spec/collection.md in mode lean",
+)
+
+COLLECTING = (COLLECT, FILES, MODULES)
+
 PROTOCOL = Guard(
     "protocol",
     ("pytest_runtest_protocol", "pytest_runtest_setup", "pytest_runtest_call", "pytest_runtest_teardown"),
@@ -125,14 +153,14 @@ REPORT = Guard(
 RUNNING = (PROTOCOL, CALL, REPORT)
 """What concerns the items' run: watched while it lasts, as fixtures and tests may register plugins."""
 
-GUARDS = (COLLECT, *RUNNING)
+GUARDS = (*COLLECTING, *RUNNING)
 
 
 def verdicts(config: Any) -> dict[str, str]:
     """Why each guard does not hold under *config*, by its name; '' for those that do."""
-    running = why_no_lean_protocol(config)
+    running, collecting = why_no_lean_protocol(config), why_no_lean_collection(config)
     return {
-        COLLECT.name: why_no_lean_collection(config) or why_off(COLLECT, config.hook),
+        **{guard.name: collecting or why_off(guard, config.hook) for guard in COLLECTING},
         PROTOCOL.name: running,
         CALL.name: running,
         REPORT.name: running or why_reports_are_made(config),

@@ -12,7 +12,7 @@ from types import FunctionType
 from typing import Any
 
 from _pytest import nodes
-from _pytest.fixtures import TopRequest
+from _pytest.fixtures import FuncFixtureInfo, TopRequest
 from _pytest.mark.structures import NodeKeywords, get_unpacked_marks
 from _pytest.python import Class, Function, FunctionDefinition, Module
 from _pytest.stash import Stash
@@ -25,6 +25,23 @@ except ImportError:  # before pytest 9.1
     NodeId = None
 
 _new = object.__new__
+
+# Both are frozen: their own constructors set each value by name.
+_set_argnames, _set_initialnames, _set_closure, _set_definitions = (
+    FuncFixtureInfo.__dict__[name].__set__ for name in ("argnames", "initialnames", "names_closure", "name2fixturedefs")
+)
+if NodeId is not None:
+    _set_path, _set_names, _set_params, _set_text = (NodeId.__dict__[name].__set__ for name in ("path", "names", "params", "_str_cache"))
+
+
+def node_id(path: str, names: tuple[str, ...], params: str | None = None) -> Any:
+    """As ``NodeId`` made of these."""
+    made = _new(NodeId)
+    _set_path(made, path)
+    _set_names(made, names)
+    _set_params(made, params)
+    _set_text(made, None)
+    return made
 
 
 @internal
@@ -56,7 +73,7 @@ def make(
     else:
         above = parent._id
         params = callspec.id if callspec is not None and callspec._idlist else None
-        item._id = NodeId(path=above.path, names=(*above.names, base), params=params)
+        item._id = node_id(above.path, (*above.names, base), params)
     item.originalname = base
     if bound and type(parent) is Class:
         item._instance = instance = parent.newinstance()
@@ -64,17 +81,66 @@ def make(
     else:
         item._instance = None
         item._obj = function
-    marks = list(get_unpacked_marks(item._obj)) if function.__dict__ else []
-    if callspec is not None:
-        item.callspec = callspec
-        marks.extend(callspec.marks)
-    if marks:
-        item.own_markers = marks
+    if function.__dict__ or callspec is not None:
+        marks = list(get_unpacked_marks(item._obj)) if function.__dict__ else []
+        if callspec is not None:
+            item.callspec = callspec
+            marks.extend(callspec.marks)
+        if marks:
+            item.own_markers = marks
     if fixtureinfo is None:
         fixtureinfo = item.session._fixturemanager.getfixtureinfo(item, item._obj, item.cls)
     item._fixtureinfo = fixtureinfo
     item.fixturenames = fixtureinfo.names_closure
     return item
+
+
+@internal
+def maker(parent: Any) -> Callable[[str, Any, Any], Any]:
+    """What makes the items of plain functions of *parent*: as :func:`make`, from a name, the function and its fixtures.
+
+    The fixtures are a ``FuncFixtureInfo``; the item's shares no list or dictionary with it.
+    """
+    config, session, path = parent.config, parent.session, parent.path
+    bind = type(parent) is Class
+    if NodeId is not None:
+        id_path, id_names = parent._id.path, parent._id.names
+
+    def make_item(name: str, function: Any, closure: Any) -> Any:
+        __tracebackhide__ = True
+        item = _new(Function)
+        item.name = item.originalname = name
+        item.parent = parent
+        item.config = config
+        item.session = session
+        item.path = path
+        if NodeId is None:
+            item._nodeid = parent.nodeid + "::" + name
+        else:
+            item._id = made = _new(NodeId)
+            _set_path(made, id_path)
+            _set_names(made, (*id_names, name))
+            _set_params(made, None)
+            _set_text(made, None)
+        if bind:
+            item._instance = instance = parent.newinstance()
+            item._obj = getattr(instance, name)
+        else:
+            item._instance = None
+            item._obj = function
+        if function.__dict__:
+            marks = list(get_unpacked_marks(item._obj))
+            if marks:
+                item.own_markers = marks
+        item._fixtureinfo = fixtures = _new(FuncFixtureInfo)
+        _set_argnames(fixtures, closure.argnames)
+        _set_initialnames(fixtures, closure.initialnames)
+        item.fixturenames = names = closure.names_closure.copy()
+        _set_closure(fixtures, names)
+        _set_definitions(fixtures, closure.name2fixturedefs.copy())
+        return item
+
+    return make_item
 
 
 # ---- what is made when it is looked at
