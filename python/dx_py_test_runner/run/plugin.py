@@ -102,7 +102,7 @@ class RunPlugin:
         self.collects_for_tests = True
         self._checkpoint("configured", session, self._profile(config))
         # Ends in pytest_collection_finish, which pytest calls in any case. A wrapper would be seen in internal errors.
-        self._collecting.enter_context(lean_collection(session, self._begin_module, self.tower.journal.check))
+        self._collecting.enter_context(lean_collection(session, self._begin_module, self._end_module))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(
@@ -234,6 +234,10 @@ class RunPlugin:
         """What both hooks around here do, for modules that are collected without hooks."""
         self.tower.page.doing = f"collect:{module.path}"
         return self.pytest_report_crashed_file(module)
+
+    def _end_module(self) -> None:
+        self.tower.journal.check()
+        frozen.keep()
 
     @pytest.hookimpl(specname="pytest_make_collect_report", tryfirst=True)
     def pytest_report_crashed_file(self, collector: Any) -> Any:
