@@ -123,3 +123,12 @@ def test_levels_of_a_daemon_write_it_once(suite):
     suite.run("test", "-p", "no:cacheprovider")
     assert suite.daemon_pid() and not packs(suite)
     suite.leave_nothing()
+
+
+def test_where_bytecode_has_no_folder_the_pack_is_used(suite):
+    (suite.project / "__pycache__").write_text("not a folder")
+    args, env = (*RUN, "--tb=no"), {"PYTHONDONTWRITEBYTECODE": None}
+    first = outcome(suite.run(*args, env=env))
+    [pack] = packs(suite)
+    assert outcome(suite.run(*args, env=env)) == first
+    assert packs(suite) == [pack]

@@ -57,9 +57,16 @@ fn what_is_not_a_pack_is_replaced() {
         bytes[place] ^= 1;
         bytes
     };
-    for bytes in
-        [vec![], b"foreign".to_vec(), good[..good.len() - 1].to_vec(), changed(0), changed(4), changed(8), changed(50)]
-    {
+    for bytes in [
+        vec![],
+        b"foreign".to_vec(),
+        good[..good.len() - 1].to_vec(),
+        changed(0),
+        changed(4),
+        changed(8),
+        changed(20),
+        changed(50),
+    ] {
         fs::write(&path, &bytes).unwrap();
         assert!(Pack::open(&path).is_none(), "{bytes:?}");
         store(&path, &[(3, b"three")]);

@@ -89,7 +89,7 @@ class CodePack:
         warnings.filters = _ERRORS  # type: ignore[misc]  # the compiler, which has no registry, asks for nothing else
         try:
             code = make()
-        except Warning:
+        except (Warning, SyntaxError):
             code = None
         finally:
             warnings.filters = filters  # type: ignore[misc]
