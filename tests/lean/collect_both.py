@@ -52,6 +52,7 @@ def describe(item: Any) -> dict[str, Any]:
         "obj of instance": getattr(item.obj, "__self__", None) is item.instance,
         "fixture info": (info.argnames, info.initialnames, info.names_closure),
         "fixtures": {name: [repr(fixture) for fixture in found] for name, found in info.name2fixturedefs.items()},
+        "collectors": [describe_collector(node) for node in item.listchain()[1:-1]],
         "shared names": info.names_closure is item.fixturenames,
         "request": (type(request).__name__, request.node is item, sorted(request._arg2fixturedefs), request.scope),
         "markers": [repr(mark) for mark in item.iter_markers()],
@@ -61,6 +62,19 @@ def describe(item: Any) -> dict[str, Any]:
     if spec is not None:
         facts["callspec"] = (spec.id, repr(spec.params), repr(spec.indices), repr(spec.marks))
     return facts
+
+
+def describe_collector(node: Any) -> dict[str, Any]:
+    """The same of a directory, module or class."""
+    names = "name nodeid path fspath own_markers extra_keyword_matches config session".split()
+    facts: dict[str, Any] = {name: without_addresses(getattr(node, name)) for name in names}
+    return facts | {
+        "keywords": sorted(node.keywords),
+        "own keywords": sorted(node.keywords._markers),
+        "stash": (type(node.stash).__name__, len(node.stash), node.stash is node._store),
+        "id": repr(getattr(node, "id", None)),
+        "attributes": list(vars(node)),
+    }
 
 
 def main() -> int:

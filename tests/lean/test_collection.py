@@ -207,6 +207,14 @@ PROJECTS = {
     "odd": {"test_odd.py": ODD},
     "fixtures": {"test_fixtures.py": FIXTURES},
     "conftest": {"conftest.py": CONFTEST, "sub/test_fixtures.py": FIXTURES, "test_plain.py": PLAIN},
+    "folders": {
+        "test_top.py": PLAIN,
+        "package/__init__.py": "def test_not_a_module(): pass",
+        "package/test_in_package.py": MARKS,
+        "package/notes.txt": "",
+        "folder/test_in_folder.py": CLASSES,
+        "folder/no_test.py": "raise RuntimeError('not imported')",
+    },
     "generating": {"test_generating.py": GENERATING},
     "usefixtures without arguments": {"test_none.py": MARKED_WITHOUT_ARGUMENTS},
     "a hook that makes items": {
