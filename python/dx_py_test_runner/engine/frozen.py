@@ -39,7 +39,12 @@ def freeze() -> None:
 
 
 def keep() -> None:
-    """What has been loaded stays: the collector need not look for garbage in it time and again."""
+    """What has been loaded stays: the collector need not look for garbage in it time and again.
+
+    Garbage that loading has left is collected now, among what is new since the last time: what is older than that has
+    been looked at.
+    """
+    gc.collect(1)
     _freeze()
 
 
