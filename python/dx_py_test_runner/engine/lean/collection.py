@@ -21,6 +21,7 @@ from _pytest.compat import getfuncargnames
 from _pytest.fixtures import FixtureFunctionDefinition, FuncFixtureInfo
 from _pytest.main import Dir
 from _pytest.python import Class, Function, FunctionDefinition, Module, Package, PyCollector
+from _pytest.scope import Scope
 from _pytest.stash import StashKey
 
 from dx_py_test_runner.engine.frames import internal
@@ -167,9 +168,22 @@ class _Order:
     def _find(self, items: list[Any]) -> list[Any]:
         __tracebackhide__ = True
         # Without parameters of a scope wider than a function's there is nothing to bring together.
-        if all(type(item) is Function and "callspec" not in item.__dict__ for item in items):
+        if all(map(_is_narrow, items)):
             return list(dict.fromkeys(items))
         return self._reorder(items)
+
+
+def _is_narrow(item: Any) -> bool:
+    """Whether *item* has no parameter of a scope wider than a function's."""
+    if type(item) is not Function:
+        return False
+    callspec = item.__dict__.get("callspec")
+    if callspec is None:
+        return True
+    for scope in callspec._arg2scope.values():
+        if scope is not Scope.Function:
+            return False
+    return True
 
 
 order_key = StashKey[_Order]()
