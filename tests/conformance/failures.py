@@ -26,14 +26,13 @@ from compare import Difference
 from modes import MODES, Mode
 from prepare import Corpus, Failed, Prepared
 from projects import Project
-from suite import last_words
+from suite import environment_of, last_words
 from printout import Pieces, differences, failures, pieces, unsteady
 
 MODES_COMPARED = ("cold", "pytest-engine")
 AGAIN = 4  # how often pytest is asked again where something differs
 
-# Sets, and the examples that hypothesis makes up, are then the same each time.
-ENVIRONMENT = {"PYTHONHASHSEED": "0"}
+# The examples that hypothesis makes up are then the same each time.
 HYPOTHESIS = "--hypothesis-seed=0"
 
 # When garbage is collected is up to the interpreter; which test is blamed for what a failed one left open follows from that.
@@ -193,7 +192,7 @@ def run_once(suite: Broken, command: Sequence[str], name: str) -> tuple[Printed,
     suite.results.mkdir(exist_ok=True)
     output = suite.results / f"seed{suite.seed}-{name}.txt"
     with launch.place(suite.options.keep, f"dxc-failures-{os.getpid()}") as place:
-        environment = place.environment(suite.prepared.venv) | suite.prepared.project.environment | ENVIRONMENT
+        environment = environment_of(suite.prepared, place)
         words = [*command, *suite.arguments()]
         ended = launch.run(words, suite.source, environment, output, suite.options.timeout)
     folders = {str(suite.source): "<project>", str(suite.prepared.home): "<home>", str(place.root): "<run>"}

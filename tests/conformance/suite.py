@@ -9,6 +9,9 @@ from dx_conformance_recorder import VARIABLE
 from prepare import RECORDER, Prepared
 from recording import Recording, parse
 
+# Texts that show sets, or dicts made of them, would differ by chance. On both sides, and what pytest's runs are kept by.
+ENVIRONMENT = {"PYTHONHASHSEED": "0"}
+
 
 @dataclass(frozen=True)
 class SuiteRun:
@@ -26,13 +29,18 @@ def run_suite(
     # The same file name for every run of a place: a warm run must not see another environment than the one before.
     current = place.root / "record.jsonl"
     current.unlink(missing_ok=True)
-    environment = place.environment(prepared.venv) | prepared.project.environment | {VARIABLE: str(current)}
+    environment = environment_of(prepared, place) | {VARIABLE: str(current)}
     arguments = [*command, "-p", RECORDER.stem, *prepared.project.pytest_arguments()]
     ended = launch.run(arguments, prepared.source, environment, output, timeout)
     text = current.read_text() if current.exists() else ""
     recorded.write_text(text)
     replace = {str(prepared.home): "<project>", str(place.root): "<run>"}
     return SuiteRun(ended, parse(text.splitlines(), replace), output)
+
+
+def environment_of(prepared: Prepared, place: launch.Place) -> dict[str, str]:
+    """What a project sets for itself has the last word."""
+    return place.environment(prepared.venv) | ENVIRONMENT | prepared.project.environment
 
 
 def last_words(output: Path, lines: int = 15) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 import prepare
 import run
+import suite
 from projects import PROJECTS, Project
 
 SUITE = """
@@ -123,6 +124,34 @@ def test_a_runner_that_runs_nothing_is_no_success(compared):
     assert status == 1 and result["failed"]
     assert ("unfinished", "the run") in differences(result) and "out of order" in printed
     assert result["comparison"]["differences"][0]["dx_py"] == "nothing"
+
+
+UNORDERED = """
+import os
+def test_of_a_set():
+    print(os.environ["PYTHONHASHSEED"], {str(number) for number in range(50)})
+    assert False
+"""
+
+
+def test_texts_that_show_sets_are_the_same_in_every_run(compared, tmp_path):
+    (tmp_path / "py/small/source/test_small.py").write_text(UNORDERED)
+    status, (result,), printed = compared("--modes", "cold")
+    assert status == 0, printed
+    assert differences(result) == [] and result["tests"] == 1
+    truth = tmp_path / "py/small/truth"
+    printed = {line for run in truth.glob("run*.txt") for line in run.read_text().splitlines() if line.startswith("0 {")}
+    assert len(printed) == 1, "neither do pytest's own two runs differ"
+
+
+def test_pytest_is_recorded_again_in_another_environment(compared, tmp_path, monkeypatch):
+    truth = tmp_path / "py/small/truth/truth.json"
+    keys = []
+    for seed in ("0", "0", "1"):
+        monkeypatch.setitem(suite.ENVIRONMENT, "PYTHONHASHSEED", seed)
+        assert compared("--modes", "cold")[0] == 0
+        keys.append(json.loads(truth.read_text())["key"])
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_a_runner_that_hangs_is_ended_and_no_success(compared):

@@ -11,7 +11,7 @@ import launch
 from compare import unsteady_tests
 from prepare import RECORDER, Failed, Prepared, install_recorder, remove_wheel
 from recording import Recording, parse
-from suite import last_words, run_suite
+from suite import ENVIRONMENT, last_words, run_suite
 
 RUNS = 2  # what differs between them is the suite's own unsteadiness
 TESTS_RAN = {0, 1}
@@ -43,7 +43,7 @@ def depends_on(prepared: Prepared) -> str:
     """The environment's own contents are left out: a new one makes a new directory."""
     facts = [
         prepared.project.pytest_arguments(),
-        sorted(prepared.project.environment.items()),
+        sorted((ENVIRONMENT | prepared.project.environment).items()),
         RECORDER.read_text(),
         platform.python_version(),
         launch.isolation(),
