@@ -16,6 +16,29 @@ SUITE = {
     "below/test_fails.py": "".join(f"def test_{n}(): assert {n} != 3\n" for n in range(9)),
     "below/further/test_says.py": "def test_a(): print('said')\ndef test_b(): pass\n",
     "below/further/test_ünï.py": "def test_a(): pass\n",
+    "test_subtests.py": """
+import unittest
+
+class TestCases(unittest.TestCase):
+    def test_some_fail(self):
+        for value in (True, False, ""):
+            with self.subTest(value=value):
+                self.assertTrue(value)
+
+    def test_none_fails(self):
+        for value in (1, 2):
+            with self.subTest(value=value):
+                pass
+
+def test_fixture(subtests):
+    for value in ("a", 2):
+        with subtests.test("message", value=value):
+            assert value == 2
+
+def test_fixture_passes(subtests):
+    with subtests.test():
+        pass
+""",
     "test_skips.py": "import pytest\ndef test_a(): pytest.skip('no')\ndef test_b(): pass\n",
     "test_table.py": "import pytest\n@pytest.mark.parametrize('n', range(75))\ndef test_a(n): pass\ndef test_b(): pass\n",
     "test_warns.py": "import warnings\ndef test_a(): warnings.warn('careful')\ndef test_b(): pass\n",
@@ -46,7 +69,7 @@ def suite(place: DxPy) -> DxPy:
 
 
 def without_time(text: str) -> list[str]:
-    return re.sub(r"in \d+\.\d+s", "in N s", text).splitlines()
+    return re.sub(r"in \d+\.\d+s", "in N s", re.sub(r"0x[0-9a-f]+", "0xN", text)).splitlines()
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())

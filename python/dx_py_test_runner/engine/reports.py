@@ -6,6 +6,12 @@ from typing import Any
 
 import pytest
 from _pytest._code.code import TerminalRepr
+from _pytest.capture import FDCapture
+
+try:
+    from _pytest.subtests import SubtestReport, failed_subtests_key
+except ImportError:  # before pytest 9
+    SubtestReport = failed_subtests_key = None
 
 PHASES = ("setup", "call", "teardown")
 
@@ -18,10 +24,25 @@ def to_data(config: Any, report: Any) -> dict[str, Any]:
     longrepr = getattr(report, "longrepr", None)
     if isinstance(data.get("longrepr"), str) and not isinstance(longrepr, str):
         data[_DRAWN] = True
+    if _CONTEXT in data and failed_subtests_key is not None:
+        data[_FAILED] = config.stash[failed_subtests_key].get(getattr(report, "id", report.nodeid), 0)
+        if _is_captured(config):
+            data[CAPTURED] = True
     return data
 
 
+def _is_captured(config: Any) -> bool:
+    """Whether what the terminal reporter writes now is captured as the test's own: so it is for subtests of unittest."""
+    capturing = getattr(config.pluginmanager.getplugin("capturemanager"), "_global_capturing", None)
+    return capturing is not None and type(capturing.out) is FDCapture and capturing.out._state == "started"
+
+
 _DRAWN = "$drawn"
+_CONTEXT = "_subtest.context"
+_FAILED = "$failed_subtests"
+
+CAPTURED = "$captured"
+"""In the data of a report: what is written to the terminal about it is lost under pytest."""
 
 
 class _Drawn(TerminalRepr):
@@ -39,10 +60,21 @@ class _Drawn(TerminalRepr):
 
 
 def from_data(config: Any, data: dict[str, Any]) -> Any:
-    """The report that :func:`to_data` was given."""
+    """The report that :func:`to_data` was given, in the process that reports it.
+
+    Subtests that have failed are counted where they run, which fails their test where that is reported: the number comes along.
+    """
     data = dict(data)
     drawn = data.pop(_DRAWN, False)
+    data.pop(CAPTURED, None)
+    failed = data.pop(_FAILED, 0)
+    context = data.get(_CONTEXT)
     report = config.hook.pytest_report_from_serializable(config=config, data=data)
+    if context is not None and SubtestReport is not None and isinstance(report, SubtestReport):
+        # Made anew, it has the representations of the values' representations.
+        object.__setattr__(report.context, "kwargs", context["kwargs"])
+        if failed:
+            config.stash[failed_subtests_key][getattr(report, "id", report.nodeid)] = failed
     if drawn:
         report.longrepr = _Drawn(report.longrepr)
     return report

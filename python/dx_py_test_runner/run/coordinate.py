@@ -17,6 +17,7 @@ import pytest
 
 from dx_py_test_runner.engine import reports
 from dx_py_test_runner.engine.lean.reporting import reporter_for
+from dx_py_test_runner.run.inline import silence
 from dx_py_test_runner.run.plan import Group
 from dx_py_test_runner.run.release import InOrder
 from dx_py_test_runner.tower.tower import Tower, flush_streams
@@ -305,7 +306,9 @@ class Coordinator:
         self._reporter.flush()
         nodeid = self.session.items[index].nodeid
         if kind == journal.REPORT:
-            hook.pytest_runtest_logreport(report=reports.from_data(self.config, value))
+            report = reports.from_data(self.config, value)
+            with silence(self.config) if value.get(reports.CAPTURED) else contextlib.nullcontext():
+                hook.pytest_runtest_logreport(report=report)
         elif kind == journal.START:
             hook.pytest_runtest_logstart(nodeid=nodeid, location=tuple(value))
         elif kind == journal.FINISH:
