@@ -14,7 +14,7 @@ import pytest
 from _pytest.assertion import rewrite
 
 from dx_py_test_runner import _native
-from dx_py_test_runner.engine.assertion.compile import compile_captured
+from dx_py_test_runner.engine.capture import compile_captured
 
 ASSERTS = [
     "assert total(cart) == 42",

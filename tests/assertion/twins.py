@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from _pytest.assertion import rewrite, util
 
-from dx_py_test_runner.engine.assertion.compile import compile_captured, prepare
+from dx_py_test_runner.engine.assertion.prepare import prepare
+from dx_py_test_runner.engine.capture import compile_captured
 from dx_py_test_runner.engine.assertion.install import WALRUS_IN_PLACE
 
 FILE = "/nowhere/test_twins.py"

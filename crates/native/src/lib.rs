@@ -5,6 +5,7 @@ mod capture;
 mod content;
 mod environment;
 mod glance;
+mod mapping;
 mod pages;
 mod silence;
 mod stats;
@@ -26,6 +27,8 @@ mod _native {
     use super::environment::Variable;
     #[pymodule_export]
     use super::glance::{all_propagate, Glance};
+    #[pymodule_export]
+    use super::mapping::Mapping;
     #[pymodule_export]
     use super::pages::{copy_pages, own_pages};
     #[pymodule_export]

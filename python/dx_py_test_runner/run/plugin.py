@@ -89,6 +89,7 @@ class RunPlugin:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_finish(self, session: Any) -> Generator[None, object, object]:
         self._collecting.close()
+        assertion.end_ahead(session.config)
         with silence(session.config) if self.tower.job.carry.get("resume") else contextlib.nullcontext():
             return (yield)
 
@@ -101,6 +102,7 @@ class RunPlugin:
         self.recorder.quiet = True
         self.collects_for_tests = True
         self._checkpoint("configured", session, self._profile(config))
+        assertion.begin_ahead(config, lambda fd: self.tower.tell({"op": "compile", "run": self.tower.job.number}, [fd]))
         # Ends in pytest_collection_finish, which pytest calls in any case. A wrapper would be seen in internal errors.
         self._collecting.enter_context(lean_collection(session, self._begin_module, self._end_module))
 
@@ -110,6 +112,7 @@ class RunPlugin:
     ) -> Generator[None, object, object]:
         """The *collected* level ends here: the items exist, nobody has chosen among them yet."""
         self.tower.page.doing = "load:the collected items"
+        assertion.end_ahead(config)
         # Verbs such as --fixtures collect by themselves, without pytest_collection.
         if self.collects_for_tests:
             self.recorder.quiet = True

@@ -54,7 +54,7 @@ class CodePack:
         self._pack: _native.Pack | None = None
         self._opened = False
         self._used: set[bytes] = set()
-        self._new: list[tuple[bytes, CodeType]] = []
+        self._new: list[tuple[bytes, CodeType | bytes]] = []
 
     def get(self, text: bytes, filename: str) -> CodeType | None:
         """The code of a module with this source, as if compiled for *filename*."""
@@ -98,10 +98,14 @@ class CodePack:
         self._new.append((self._key(text), code))
         return code
 
+    def keep(self, text: bytes, blob: bytes) -> None:
+        """Keep for :meth:`save` what another process has made of *text*: marshalled code, without warnings."""
+        self._new.append((self._key(text), blob))
+
     def save(self) -> None:
         """Write what was kept. Where that is not possible, nothing happens."""
         if self._new:
-            blobs = [(key, marshal.dumps(code)) for key, code in self._new]
+            blobs = [(key, made if isinstance(made, bytes) else marshal.dumps(made)) for key, made in self._new]
             self.forget()
             with contextlib.suppress(OSError):
                 _native.add_to_pack(self.path, blobs, used=self._used, limit=LIMIT)

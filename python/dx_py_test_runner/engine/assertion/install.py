@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
+from time import perf_counter
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -17,9 +18,10 @@ import pytest
 from _pytest.assertion import rewrite
 
 from dx_py_test_runner import _native
-from dx_py_test_runner.engine.assertion import compile as compiling
+from dx_py_test_runner.engine import ahead
 from dx_py_test_runner.engine.assertion.codepack import CodePack, folder
-from dx_py_test_runner.engine.assertion.compile import compile_captured, prepare
+from dx_py_test_runner.engine.assertion.prepare import prepare
+from dx_py_test_runner.engine.capture import BUILD, compile_captured
 
 KNOWN = {(8, 4), (9, 0), (9, 1), (9, 2)}
 """The releases of pytest whose rewriting is known: what it computes, in which order, and how it numbers temporaries."""
@@ -28,6 +30,7 @@ WALRUS_IN_PLACE = (9, 2)
 
 wanted_key = pytest.StashKey[Callable[[Any], bool]]()
 pack_key = pytest.StashKey[CodePack]()
+ahead_key = pytest.StashKey[ahead.Ahead]()
 
 
 def install(config: Any, wanted: Callable[[Any], bool] = lambda config: True) -> bool:
@@ -71,6 +74,37 @@ def forget_compiled(config: Any) -> None:
         pack.forget()
 
 
+def begin_ahead(config: Any, start: Callable[[int], None]) -> None:
+    """Have modules compiled by another process, too, from now until :func:`end_ahead`, if there is much to compile.
+
+    :param start: called when there is; see :class:`~dx_py_test_runner.engine.ahead.Ahead`.
+    """
+    if wanted_key not in config.stash:
+        return
+
+    def request() -> dict[str, Any]:
+        folder = str(config.invocation_params.dir)
+        return ahead.request(
+            [os.path.normpath(os.path.join(folder, argument.partition("::")[0])) for argument in map(str, config.args)],
+            config.getini("python_files"),
+            config.getini("norecursedirs"),
+            walrus=_is_walrus_in_place(),
+        )
+
+    config.stash[ahead_key] = ahead.Ahead(request, start)
+
+
+def end_ahead(config: Any) -> None:
+    """Modules have been collected: that process is not needed any more."""
+    if ahead_key in config.stash:
+        config.stash[ahead_key].end()
+        del config.stash[ahead_key]
+
+
+def _is_walrus_in_place() -> bool:
+    return pytest.version_tuple[:2] >= WALRUS_IN_PLACE
+
+
 def _has_columns() -> bool:
     """Not under ``-X no_debug_ranges``: without columns, positions cannot be told apart."""
     return any(start is not None for _, _, start, _ in compile("x", "", "eval").co_positions())
@@ -99,7 +133,7 @@ class _Reading:
             return None  # not the session's: somebody tries out pytest's rewriting
         if not _is_wanted(hook.config):
             return None
-        code = _code_of(source, pyc.with_name(f"{pyc.stem}-dx-py-{BUILD}.pyc"), hook.config.stash.get(pack_key, None))
+        code = _code_of(source, pyc.with_name(f"{pyc.stem}-dx-py-{BUILD}.pyc"), hook.config.stash)
         if code is not None:
             prepare(code, module.__dict__)
         return code
@@ -149,10 +183,11 @@ HASHED_IN = (9, 2)
 """The first version of pytest that knows by content, not by time and size, whether bytecode is fresh."""
 
 
-def _code_of(source: Path, cache: Path, pack: CodePack | None) -> CodeType | None:
-    """The code of *source*, from *cache* or *pack* if that was made of the same text."""
+def _code_of(source: Path, cache: Path, stash: Any) -> CodeType | None:
+    """The code of *source*, from *cache* or the pack if that was made of the same text."""
+    name = str(source)
     try:
-        text = _read(str(source))
+        text = _read(name)
     except OSError:
         return None
     origin = MAGIC_NUMBER + _native.hash_bytes(os.fsencode(source) + b"\0" + text)
@@ -162,18 +197,35 @@ def _code_of(source: Path, cache: Path, pack: CodePack | None) -> CodeType | Non
             code = marshal.loads(memoryview(cached)[len(origin) :])
             if isinstance(code, CodeType):
                 return code
-
-    def make() -> CodeType | None:
-        return compile_captured(text, str(source), walrus=pytest.version_tuple[:2] >= WALRUS_IN_PLACE)
-
-    code = pack.get(text, str(source)) if pack is not None else None
+    pack = stash.get(pack_key, None)
+    code = pack.get(text, name) if pack is not None else None
     beside = not sys.dont_write_bytecode and _is_writable(cache.parent)
+    blob = None
     if code is None:
-        code = make() if beside or pack is None else pack.compile(text, make)
+        code, blob = _compile(name, text, None if beside else pack, stash.get(ahead_key, None))
     if code is not None and beside:
         with contextlib.suppress(OSError):
-            _replace(cache, origin + marshal.dumps(code))
+            _replace(cache, origin + (blob or marshal.dumps(code)))
     return code
+
+
+def _compile(
+    name: str, text: bytes, pack: CodePack | None, others: ahead.Ahead | None
+) -> tuple[CodeType | None, bytes | None]:
+    """The code of the module *name*, and the same marshalled if it is at hand; kept for *pack*."""
+    if others is not None and (blob := others.get(name, text)) is not None:
+        if pack is not None:
+            pack.keep(text, blob)
+        return marshal.loads(blob), blob
+    began = perf_counter()
+
+    def make() -> CodeType | None:
+        return compile_captured(text, name, walrus=_is_walrus_in_place())
+
+    code = make() if pack is None else pack.compile(text, make)
+    if others is not None:
+        others.compiled(name, perf_counter() - began)
+    return code, None
 
 
 def _is_writable(folder: Path) -> bool:
@@ -190,15 +242,6 @@ def _replace(path: Path, content: bytes) -> None:
     except OSError:
         new.unlink(missing_ok=True)
         raise
-
-
-def _build() -> str:
-    """What decides which code comes out: this package and its native part, as they are installed."""
-    stamps = [os.stat(module.__file__) for module in (_native, compiling)]
-    return f"{hash(tuple((status.st_mtime_ns, status.st_size) for status in stamps)) & 0xFFFFFFFF:08x}"
-
-
-BUILD = _build()
 
 
 def _is_wanted(config: Any) -> bool:

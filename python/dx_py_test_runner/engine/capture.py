@@ -1,17 +1,17 @@
-"""From a module's source to a code object like the one that pytest's rewriting gives."""
+"""From a module's source to a code object like the one that pytest's rewriting gives.
+
+Nothing of pytest is imported here: a process without it compiles, too (``ahead.py``).
+"""
 
 from __future__ import annotations
 
-import builtins
 import io
+import os
 import tokenize
 from types import CodeType
 from typing import Any
 
-from _pytest.assertion import rewrite
-
 from dx_py_test_runner import _native
-from dx_py_test_runner.engine.assertion.explain import explain, explain_with
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -22,7 +22,7 @@ MARK = "@py_builtins"
 def compile_captured(source: bytes, filename: str, *, walrus: bool) -> CodeType | None:
     """The code of a module with its assert statements captured.
 
-    It can be marshalled, and is run after :func:`prepare`. It depends on *source*, *filename*, *walrus*, the interpreter and
+    It can be marshalled, and is run after :func:`~dx_py_test_runner.engine.assertion.prepare.prepare`. It depends on *source*, *filename*, *walrus*, the interpreter and
     this package; on nothing else.
 
     :param walrus: whether pytest leaves assignment expressions in assert statements where they are (9.2 and later).
@@ -45,16 +45,6 @@ def compile_captured(source: bytes, filename: str, *, walrus: bool) -> CodeType 
     if not captured.unchanged:
         code = _restore(code, captured, captured.names)
     return code.replace(co_names=(*code.co_names, MARK))
-
-
-def prepare(code: CodeType, namespace: dict[str, Any]) -> None:
-    """Put into a module's namespace what *code* from :func:`compile_captured` expects: the names that pytest's rewriting imports."""
-    if MARK in code.co_names:
-        namespace["@py_builtins"] = builtins
-        namespace["@pytest_ar"] = rewrite
-        # Where the code reaches them without a name of its own in the module.
-        setattr(rewrite, "@dx_explain", explain)
-        setattr(rewrite, "@dx_explain_with", explain_with)
 
 
 def _decode(source: bytes) -> str | None:
@@ -93,3 +83,12 @@ def _restore(code: CodeType, captured: Any, names: dict[str, str]) -> CodeType:
     if table is not None:
         changes["co_linetable"] = table
     return code.replace(**changes) if changes else code
+
+
+def _build() -> str:
+    """What decides which code comes out: this package and its native part, as they are installed."""
+    stamps = [os.stat(file) for file in (_native.__file__, __file__)]
+    return f"{hash(tuple((status.st_mtime_ns, status.st_size) for status in stamps)) & 0xFFFFFFFF:08x}"
+
+
+BUILD = _build()
