@@ -4,6 +4,7 @@ import marshal
 import multiprocessing
 import os
 import stat
+import threading
 import warnings
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def test_code_is_found_by_its_text_alone(pack):
 def test_what_is_not_code_is_not_given(pack):
     first = pack()
     for blob in (b"", b"not marshalled", marshal.dumps("text")):
-        _native.add_to_pack(first.path, [(first._key(b"text"), blob)], used=set(), limit=1000)
+        _native.add_to_pack(first.path, [(first._key(b"text", codepack.CAPTURED), blob)], used=set(), limit=1000)
         assert pack().get(b"text", "one.py") is None
 
 
@@ -75,6 +76,36 @@ def test_a_module_with_warnings_is_compiled_as_ever_and_not_kept(pack):
     assert warnings.filters is not codepack._ERRORS and warnings.filters == before
     first.save()
     assert not first.path.exists()
+
+
+def test_while_other_threads_run_filters_stay_and_nothing_is_kept(pack):
+    first, seen, go = pack(), [], threading.Event()
+    thread = threading.Thread(target=go.wait)
+    thread.start()
+    try:
+        first.compile(b"text", lambda: seen.append(warnings.filters is codepack._ERRORS) or compiled("1")())
+    finally:
+        go.set()
+        thread.join()
+    first.save()
+    assert seen == [False] and not first.path.exists()
+
+
+def test_after_saving_nothing_is_kept(pack):
+    first = pack()
+    first.save()
+    first.compile(b"text", compiled("1"))
+    first.save()
+    assert not first.path.exists()
+
+
+def test_kinds_are_told_apart(pack):
+    first = pack()
+    first.compile(b"text", compiled("x = 'captured'"))
+    first.compile(b"text", compiled("x = 'plain'"), codepack.PLAIN)
+    first.save()
+    found = [pack().get(b"text", "one.py", kind).co_consts[0] for kind in (codepack.CAPTURED, codepack.PLAIN)]
+    assert found == ["captured", "plain"]
 
 
 def test_what_cannot_be_written_is_an_oserror_of_its_kind(tmp_path):

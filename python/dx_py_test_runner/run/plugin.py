@@ -54,8 +54,8 @@ class RunPlugin:
         if self.tower.job.levels:
             self.recorder.watch_options(early_config)
         if settings.engine(early_config) == "lean":
-            if assertion.install(early_config):
-                assertion.use_pack(early_config, self.tower.job.env)
+            assertion.install(early_config)
+            assertion.use_pack(early_config, self.tower.job.env)
         try:
             return (yield)
         finally:

@@ -1,4 +1,4 @@
-"""Code of captured modules in the user's cache folder, for where no bytecode can be written beside them.
+"""Code of the project's modules in the user's cache folder, for where no bytecode can be written beside them.
 
 One file for each project and interpreter; what is in it is found by the text it was made of, whatever the module is called and
 whenever it was changed. Whatever is wrong with the file or its folder only means that modules are compiled.
@@ -7,6 +7,7 @@ whenever it was changed. Whatever is wrong with the file or its folder only mean
 from __future__ import annotations
 
 import _imp
+import _thread
 import contextlib
 import marshal
 import os
@@ -20,6 +21,9 @@ from types import CodeType
 import pytest
 
 from dx_py_test_runner import _native
+
+CAPTURED, PLAIN = "captured", "plain"
+"""Kinds of code: with its assert statements captured, or as the interpreter compiles it."""
 
 LIMIT = 256 << 20
 """Bytes of one pack above which code is dropped that the writing run has not used."""
@@ -50,20 +54,25 @@ class CodePack:
         interpreter = f"{sys.implementation.cache_tag}\0{MAGIC_NUMBER.hex()}\0{sys.version}"
         name = _native.hash_bytes(f"{interpreter}\0{sys.executable}\0".encode("utf-8", "surrogateescape") + os.fsencode(root))
         self.path = folder / f"{name.hex()[:32]}.dxbc"
-        self._kind = f"captured\0{interpreter}\0{pytest.__version__}\0{build}\0".encode()
+        dialect = f"{sys.flags.optimize}\0{has_columns()}"
+        self._kinds = {
+            CAPTURED: f"{CAPTURED}\0{interpreter}\0{pytest.__version__}\0{build}\0".encode(),
+            PLAIN: f"{PLAIN}\0{interpreter}\0{dialect}\0".encode(),
+        }
         self._pack: _native.Pack | None = None
         self._opened = False
+        self._closed = False
         self._used: set[bytes] = set()
         self._new: list[tuple[bytes, CodeType | bytes]] = []
 
-    def get(self, text: bytes, filename: str) -> CodeType | None:
+    def get(self, text: bytes, filename: str, kind: str = CAPTURED) -> CodeType | None:
         """The code of a module with this source, as if compiled for *filename*."""
         if not self._opened:
             self._opened = True
             self._pack = _native.Pack.open(self.path)
         if self._pack is None:
             return None
-        key = self._key(text)
+        key = self._key(text, kind)
         blob = self._pack.get(key)
         if blob is None:
             return None
@@ -78,32 +87,34 @@ class CodePack:
         self._used.add(key)
         return code
 
-    def compile(self, text: bytes, make: Callable[[], CodeType | None]) -> CodeType | None:
+    def compile(self, text: bytes, make: Callable[[], CodeType | None], kind: str = CAPTURED) -> CodeType | None:
         """What *make* makes of *text*; kept for :meth:`save` if no warning belongs to it.
 
         The compiler warns each time that it sees a module, and so it has to be asked each time: about wrong escapes, say.
         """
-        if getattr(sys.flags, "context_aware_warnings", False):
-            return make()  # which filters are asked is not ours to say
+        if self._closed or _thread._count() or getattr(sys.flags, "context_aware_warnings", False):
+            # Other threads would have our filters meanwhile; and in the last case, which are asked is not ours to say.
+            return make()
         filters = warnings.filters
         warnings.filters = _ERRORS  # type: ignore[misc]  # the compiler, which has no registry, asks for nothing else
         try:
             code = make()
-        except (Warning, SyntaxError):
+        except (Warning, SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
             code = None
         finally:
             warnings.filters = filters  # type: ignore[misc]
         if code is None:
             return make()
-        self._new.append((self._key(text), code))
+        self._new.append((self._key(text, kind), code))
         return code
 
     def keep(self, text: bytes, blob: bytes) -> None:
         """Keep for :meth:`save` what another process has made of *text*: marshalled code, without warnings."""
-        self._new.append((self._key(text), blob))
+        self._new.append((self._key(text, CAPTURED), blob))
 
     def save(self) -> None:
-        """Write what was kept. Where that is not possible, nothing happens."""
+        """Write what was kept, and keep nothing from now on. Where it cannot be written, nothing happens."""
+        self._closed = True
         if self._new:
             blobs = [(key, made if isinstance(made, bytes) else marshal.dumps(made)) for key, made in self._new]
             self.forget()
@@ -114,8 +125,13 @@ class CodePack:
         """Keep nothing for :meth:`save`: another process has done or will do that."""
         self._new = []
 
-    def _key(self, text: bytes) -> bytes:
-        return _native.hash_bytes(self._kind + text)
+    def _key(self, text: bytes, kind: str) -> bytes:
+        return _native.hash_bytes(self._kinds[kind] + text)
+
+
+def has_columns() -> bool:
+    """Not under ``-X no_debug_ranges``: without columns, positions cannot be told apart."""
+    return any(start is not None for _, _, start, _ in compile("x", "", "eval").co_positions())
 
 
 _ERRORS = [("error", None, category, None, 0) for category in (SyntaxWarning, DeprecationWarning)]

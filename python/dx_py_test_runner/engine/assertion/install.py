@@ -18,8 +18,8 @@ import pytest
 from _pytest.assertion import rewrite
 
 from dx_py_test_runner import _native
-from dx_py_test_runner.engine import ahead
-from dx_py_test_runner.engine.assertion.codepack import CodePack, folder
+from dx_py_test_runner.engine import ahead, first_party
+from dx_py_test_runner.engine.assertion.codepack import CodePack, folder, has_columns
 from dx_py_test_runner.engine.assertion.prepare import prepare
 from dx_py_test_runner.engine.capture import BUILD, compile_captured
 
@@ -42,7 +42,7 @@ def install(config: Any, wanted: Callable[[Any], bool] = lambda config: True) ->
     :param wanted: asked for each module, with *config*: ``False`` leaves it to pytest.
     :return: whether this interpreter and this pytest are known well enough.
     """
-    if pytest.version_tuple[:2] not in KNOWN or sys.flags.optimize or not _has_columns():
+    if pytest.version_tuple[:2] not in KNOWN or sys.flags.optimize or not has_columns():
         return False
     config.stash[wanted_key] = wanted
     if not isinstance(rewrite._read_pyc, _Reading):
@@ -57,13 +57,15 @@ def use_pack(config: Any, environment: Mapping[bytes, bytes]) -> None:
     """
     place = folder(environment)
     if place is not None:
-        config.stash[pack_key] = CodePack(place, config.rootpath, BUILD)
+        pack = config.stash[pack_key] = CodePack(place, config.rootpath, BUILD)
+        first_party.serve(pack, str(config.rootpath))
 
 
 def save_pack(config: Any) -> None:
     """Write what had to be compiled. To be called before tests run, which may do to the process what they like."""
     pack = config.stash.get(pack_key, None)
     if pack is not None:
+        first_party.stop()
         pack.save()
 
 
@@ -103,11 +105,6 @@ def end_ahead(config: Any) -> None:
 
 def _is_walrus_in_place() -> bool:
     return pytest.version_tuple[:2] >= WALRUS_IN_PLACE
-
-
-def _has_columns() -> bool:
-    """Not under ``-X no_debug_ranges``: without columns, positions cannot be told apart."""
-    return any(start is not None for _, _, start, _ in compile("x", "", "eval").co_positions())
 
 
 class _Reading:
