@@ -128,7 +128,8 @@ def look():
         return "none"
 
 SEEN = look(), watching.children_of(os.getpid()), watching.others()
-OPEN = [os.path.basename(os.readlink(f"/proc/self/fd/{fd}")) for fd in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{fd}")]
+DESCRIPTORS = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
+OPEN = [os.readlink(path) for path in DESCRIPTORS if os.path.lexists(path)]
 
 def test_seen():
     own, children, siblings = SEEN

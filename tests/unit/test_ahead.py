@@ -173,7 +173,7 @@ def test_what_the_run_does(suite, monkeypatch):
     os.close(started[0])
 
 
-@pytest.mark.parametrize("why", ["one core", "no memory"])
+@pytest.mark.parametrize("why", ["one core", "no memory", "little room"])
 def test_a_run_that_gets_no_help_does_not_ask_again(why, monkeypatch):
     asked = []
 
@@ -181,12 +181,12 @@ def test_a_run_that_gets_no_help_does_not_ask_again(why, monkeypatch):
         asked.append(1)
         raise OSError
 
-    if why == "one core":
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {3})
-    else:
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {0, 1})
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {3} if why == "one core" else {0, 1})
+    if why == "no memory":
         monkeypatch.setattr(os, "memfd_create", refuse)
-    run = Ahead(pytest.fail, pytest.fail)
+    if why == "little room":
+        monkeypatch.setattr(ahead.resource, "getrlimit", lambda _kind: (1 << 40, 1 << 40))
+    run = Ahead(lambda: pytest.fail("asked"), lambda _descriptor: pytest.fail("asked"))
     for _ in range(3):
         run.compiled("name", 1)
     assert len(asked) <= 1

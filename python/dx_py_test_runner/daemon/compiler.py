@@ -7,21 +7,44 @@ import os
 import signal
 
 
-def start(descriptor: int) -> int:
-    """Fork it.
+class Compiler:
+    """The process of one run, if that asks for it."""
 
-    :param descriptor: shared memory with what there is to do, see ``engine/ahead.py``.
-    :returns: a descriptor of the process, for :func:`end`.
-    :raises OSError: there can be no more processes.
-    """
-    pid = os.fork()
-    if pid:
-        return os.pidfd_open(pid)
+    def __init__(self) -> None:
+        self._process = -1
+        """Its descriptor: the process id may have come to mean another one."""
+
+    def start(self, memory: int) -> None:
+        """Fork it, in place of an earlier one. Where there can be no more processes, the run compiles for itself.
+
+        :param memory: descriptor of what it shares with the run (``engine/ahead.py``); closed here.
+        """
+        self.end()
+        with contextlib.suppress(OSError):
+            pid = os.fork()
+            if pid == 0:
+                _compile(memory)
+            self._process = os.pidfd_open(pid)
+        os.close(memory)
+
+    def end(self) -> None:
+        """End it, whatever it does. On return it is gone."""
+        if self._process < 0:
+            return
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(self._process, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PIDFD, self._process, os.WEXITED)
+        os.close(self._process)
+        self._process = -1
+
+
+def _compile(memory: int) -> None:
     try:
-        _keep_only(descriptor)
+        _keep_only(memory)
         from dx_py_test_runner.engine.ahead import work
 
-        work(descriptor)
+        work(memory)
     finally:
         # Whatever went wrong: the run compiles for itself.
         os._exit(0)
@@ -34,12 +57,3 @@ def _keep_only(descriptor: int) -> None:
         os.dup2(null, standard)
     os.closerange(3, descriptor)
     os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
-
-
-def end(process: int) -> None:
-    """End it, whatever it does. On return it is gone."""
-    with contextlib.suppress(OSError):
-        signal.pidfd_send_signal(process, signal.SIGKILL)
-    with contextlib.suppress(ChildProcessError):
-        os.waitid(os.P_PIDFD, process, os.WEXITED)
-    os.close(process)

@@ -17,7 +17,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from dx_py_test_runner.daemon import compiler, explain, lifecycle
+from dx_py_test_runner.daemon import explain, lifecycle
+from dx_py_test_runner.daemon.compiler import Compiler
 from dx_py_test_runner.daemon.plan import Candidate, order_levels
 from dx_py_test_runner.wire import frames
 from dx_py_test_runner.wire.deaths import LOST_DESCRIPTORS
@@ -70,8 +71,7 @@ class Run:
     ended_at: float | None = None
     hung_up_at: float | None = None
     carry: dict[str, Any] = field(default_factory=dict)
-    compiler: int = -1
-    """A descriptor of the process that compiles for it, or -1."""
+    compiler: Compiler = field(default_factory=Compiler)
 
 
 class Supervisor:
@@ -411,28 +411,12 @@ class Supervisor:
             if run.hung_up_at:
                 self._kill(run, signal.SIGHUP)
         elif operation == "compile":
-            self._help_compiling(run, fds[0])
+            run.compiler.start(fds[0])
         elif operation == "done":
             run.done = True
         elif operation == "note":
             self._notes.append(message["text"])
             self._log(f"run {run.number}: {message['text']}")
-
-    @staticmethod
-    def _help_compiling(run: Run, memory: int) -> None:
-        Supervisor._end_compiler(run)
-        try:
-            run.compiler = compiler.start(memory)
-        except OSError:
-            pass  # the run goes on without
-        finally:
-            os.close(memory)
-
-    @staticmethod
-    def _end_compiler(run: Run) -> None:
-        if run.compiler >= 0:
-            compiler.end(run.compiler)
-            run.compiler = -1
 
     def _on_spare(self, level: Level, pid: int) -> None:
         level.spare = pid
@@ -595,7 +579,7 @@ class Supervisor:
         if self.runs.pop(run.number, None) is None:
             return
         self._last_use = time.monotonic()
-        self._end_compiler(run)
+        run.compiler.end()
         try:
             self._selector.unregister(run.control)
         except KeyError:

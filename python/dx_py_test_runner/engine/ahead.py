@@ -12,6 +12,7 @@ import fnmatch
 import gc
 import marshal
 import os
+import resource
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -164,7 +165,8 @@ class Ahead:
             self._board = None
 
     def _begin(self) -> bool:
-        if len(os.sched_getaffinity(0)) < 2:
+        if len(os.sched_getaffinity(0)) < 2 or resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+            # In the second case, the room that the memory takes would be missing somewhere else.
             return False
         try:
             descriptor = os.memfd_create("dx-py-ahead", os.MFD_CLOEXEC)

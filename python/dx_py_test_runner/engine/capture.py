@@ -22,8 +22,8 @@ MARK = "@py_builtins"
 def compile_captured(source: bytes, filename: str, *, walrus: bool) -> CodeType | None:
     """The code of a module with its assert statements captured.
 
-    It can be marshalled, and is run after :func:`~dx_py_test_runner.engine.assertion.prepare.prepare`. It depends on *source*, *filename*, *walrus*, the interpreter and
-    this package; on nothing else.
+    It can be marshalled, and is run after :func:`~dx_py_test_runner.engine.assertion.prepare.prepare`. It depends on *source*,
+    *filename*, *walrus*, the interpreter and this package; on nothing else.
 
     :param walrus: whether pytest leaves assignment expressions in assert statements where they are (9.2 and later).
     :return: ``None`` if it has to be left to pytest: its text is not UTF-8, is wrong, or holds asserts that cannot be
