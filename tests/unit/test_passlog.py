@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dx_py_test_runner.run.release import InOrder
-from dx_py_test_runner.wire.journal import PASSES, RECORD
+from dx_py_test_runner.wire.journal import PASSES, RECORD_INDEX
 from dx_py_test_runner.wire.passlog import PassLog, runs
 
 TIMES = (1.0, 2.0, 3.0, 4.0, 5.0)
 
 
 def indexes_of(records):
-    return [RECORD.unpack_from(records, at)[2] for at in range(0, len(records), RECORD.size)]
+    return [index for (index,) in RECORD_INDEX.iter_unpack(records)]
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.booleans()), max_size=40))

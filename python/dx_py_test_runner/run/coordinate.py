@@ -294,7 +294,7 @@ class Coordinator:
                 return
             if kind == journal.PASSES:
                 self.tower.journal.append_records(value)
-                self._reporter.passed_run(self.session.items[index : index + len(value) // journal.RECORD.size], value)
+                self._reporter.passed_run(self.session.items[index : index + len(value) // journal.RECORD_SIZE], value)
                 continue
             self.tower.journal.append(kind, index, value)
             self._report(kind, index, value)

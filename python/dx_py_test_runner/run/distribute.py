@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dx_py_test_runner.engine.lean import observers
 from dx_py_test_runner.engine.lean.guards import origin_of
 from dx_py_test_runner.run import options
 from dx_py_test_runner.run.plan import Group, groups_of, join, worker_count
@@ -108,7 +109,7 @@ def _shared_state(config: Any, items: list[Any]) -> str:
         origin = origin_of(plugin)
         if origin.startswith(("_pytest.", "dx_py_test_runner.")) or origin.partition(".")[0] in _NEEDS_NO_SHARED_STATE:
             continue
-        if origin == "pytest_benchmark.plugin" and not any("benchmark" in getattr(item, "fixturenames", ()) for item in items):
+        if not observers.is_used(origin, items):
             continue
         is_conftest = str(getattr(plugin, "__file__", "")).endswith("conftest.py")
         if is_conftest or key in with_items:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dx_py_test_runner.wire.journal import FINISH, PASSED, PASSES
+from dx_py_test_runner.wire.journal import FINISH, PASSES
 
 Event = tuple[str, int, Any]
 
@@ -33,7 +33,7 @@ class InOrder:
     def add(self, event: Event) -> list[Event]:
         """Take one event in; returns those that may be released now, in order."""
         kind, index, _value = event
-        if kind in (FINISH, PASSED):
+        if kind == FINISH:
             self._finished.add(index)
         if index < self._head:
             # What follows an item's end, as the warnings that it gave do.

@@ -17,11 +17,12 @@ from dx_py_test_runner.wire.deaths import LOST_DESCRIPTORS
 
 _LENGTH = struct.Struct("<I")
 _HEADER = struct.Struct("=QQ")
-RECORD = struct.Struct("=IcI5d")
-"""An item that has passed: an entry of one size, with its length, a letter, its index and its times."""
+_RECORD = struct.Struct("=IcI5d")
+_RECORD_BODY = struct.Struct("=cI5d")
+RECORD_INDEX, RECORD_TIMES = struct.Struct("=5xI40x"), struct.Struct("=9x5d")
+"""What can be read of a record (:func:`record`)."""
 
-_SHORT_ENTRY = struct.Struct("=cI5d")
-RECORD_BODY = RECORD.size - _LENGTH.size
+RECORD_SIZE = _RECORD.size
 _ROOM = 1 << 20
 
 IDS = "ids"
@@ -32,6 +33,11 @@ WARNING = "warning"
 PASSED = "passed"
 PASSES = "passes"
 """Items that have passed one after the other: only ever told, and written as their records."""
+
+
+def record(index: int, times: tuple[float, ...]) -> bytes:
+    """An item that has passed: an entry of one size, with its length, a letter, its index and its times."""
+    return _RECORD.pack(_RECORD_BODY.size, b"t", index, *times)
 
 
 def dumps(value: Any) -> bytes:
@@ -49,7 +55,7 @@ def loads(data: bytes) -> Any:
     if data[:1] == b"m":
         return marshal.loads(data[1:])
     if data[:1] == b"t":
-        _tag, index, *times = _SHORT_ENTRY.unpack(data)
+        _tag, index, *times = _RECORD_BODY.unpack(data)
         return (PASSED, index, tuple(times))
     import pickle
 
@@ -95,19 +101,10 @@ class Journal:
 
     def append_passed(self, index: int, times: tuple[float, ...]) -> None:
         """As ``append(PASSED, index, times)``, in less time. Does not look at the descriptor, and does not need it."""
-        if self._detached:
-            return
-        at = self._end
-        end = at + RECORD.size
-        if end > len(self._map):
-            self.check()
-            self._grow(end)
-        RECORD.pack_into(self._map, at, RECORD_BODY, b"t", index, *times)
-        self._end = end
-        self._numbers[0] = end - _HEADER.size
+        self.append_records(record(index, times))
 
     def append_records(self, records: bytes) -> None:
-        """As :meth:`append_passed` for each of *records*, which are such entries already."""
+        """As :meth:`append_passed` for each of *records* (:func:`record`)."""
         if self._detached:
             return
         at = self._end

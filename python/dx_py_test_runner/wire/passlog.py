@@ -6,14 +6,11 @@ The records are the journal's own, so that they are copied there as they are.
 from __future__ import annotations
 
 import mmap
-import struct
 from collections.abc import Iterator
 
-from dx_py_test_runner.wire.journal import RECORD, RECORD_BODY
+from dx_py_test_runner.wire.journal import RECORD_INDEX, RECORD_SIZE, record
 
 _COUNT_SIZE = 8
-_INDEX = struct.Struct("=5xI40x")
-assert _INDEX.size == RECORD.size
 
 
 class PassLog:
@@ -23,7 +20,7 @@ class PassLog:
     """
 
     def __init__(self, capacity: int) -> None:
-        self._map = mmap.mmap(-1, _COUNT_SIZE + capacity * RECORD.size)
+        self._map = mmap.mmap(-1, _COUNT_SIZE + capacity * RECORD_SIZE)
         self._end = memoryview(self._map)[:_COUNT_SIZE].cast("Q")
         self._written = self._taken = _COUNT_SIZE
         self._detached = False
@@ -36,9 +33,9 @@ class PassLog:
         """Write down that the item *index* has passed."""
         if self._detached:
             return
-        RECORD.pack_into(self._map, self._written, RECORD_BODY, b"t", index, *times)
-        self._written += RECORD.size
-        self._end[0] = self._written
+        end = self._written + RECORD_SIZE
+        self._map[self._written : end] = record(index, times)
+        self._end[0] = self._written = end
 
     def take(self) -> bytes:
         """The records that are new."""
@@ -56,7 +53,7 @@ class PassLog:
 
 def runs(records: bytes) -> Iterator[tuple[int, int, bytes]]:
     """*records* in pieces of consecutive items: the first item's index, how many there are, and their records."""
-    indexes = [index for (index,) in _INDEX.iter_unpack(records)]
+    indexes = [index for (index,) in RECORD_INDEX.iter_unpack(records)]
     start, count = 0, len(indexes)
     while start < count:
         first = indexes[start]
@@ -65,5 +62,5 @@ def runs(records: bytes) -> Iterator[tuple[int, int, bytes]]:
             stop = start + 1
             while stop < count and indexes[stop] == first + stop - start:
                 stop += 1
-        yield first, stop - start, records[start * RECORD.size : stop * RECORD.size]
+        yield first, stop - start, records[start * RECORD_SIZE : stop * RECORD_SIZE]
         start = stop

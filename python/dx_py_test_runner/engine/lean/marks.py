@@ -1,7 +1,11 @@
-"""Marks that change what happens to an item: such items go through pytest's own protocol."""
+"""Marks and fixtures that change what happens to an item: such items go through pytest's own protocol."""
 
-TELLING_MARKS = frozenset({"skip", "skipif", "xfail", "filterwarnings", "timeout", "benchmark"})
-"""Those of pytest, and those by which plugins know their items that do nothing for others (``observers.py``)."""
+from dx_py_test_runner.engine.lean.observers import OBSERVERS
 
-TELLING_FIXTURES = frozenset({"benchmark"})
+TELLING_MARKS = frozenset({"skip", "skipif", "xfail", "filterwarnings"}) | {
+    observer.mark for observer in OBSERVERS.values() if observer.mark
+}
+"""Those of pytest, and those by which plugins know their items that do nothing for others."""
+
+TELLING_FIXTURES = frozenset(observer.fixture for observer in OBSERVERS.values() if observer.fixture)
 """Names of fixtures by which such plugins know their items."""

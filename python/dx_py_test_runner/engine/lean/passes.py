@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
+
+from dx_py_test_runner.wire.journal import RECORD_TIMES
 
 PHASES = ("setup", "call", "teardown")
 
@@ -32,19 +33,15 @@ class Passed(NamedTuple):
 
 
 class PassedRun(NamedTuple):
-    """Items that have passed one after the other, and what was written down of each, as :data:`_RECORD` has it."""
+    """Items that have passed one after the other, and what was written down of each: the journal's records."""
 
     items: list[Any]
     records: bytes
 
     def passes(self) -> Iterator[Passed]:
         """Each of them."""
-        for item, times in zip(self.items, _RECORD.iter_unpack(self.records), strict=True):
+        for item, times in zip(self.items, RECORD_TIMES.iter_unpack(self.records), strict=True):
             yield Passed(item, *times)
-
-
-_RECORD = struct.Struct("=9x5d")
-"""The times in a record of the journal."""
 
 
 def make_reports(passed: Passed, which: tuple[int, ...] = (0, 1, 2)) -> list[pytest.TestReport]:

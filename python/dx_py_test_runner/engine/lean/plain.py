@@ -14,7 +14,6 @@ import warnings
 from typing import Any
 
 from _pytest import timing
-from _pytest.assertion import util as assertion_util
 from _pytest.fixtures import call_fixture_func
 from _pytest.python import Function
 from _pytest.scope import Scope
@@ -56,7 +55,6 @@ class PlainItems:
         self._hooks = protocol._hooks
         self._reporter = protocol._reporter
         self._plugins = protocol._config.pluginmanager._name2plugin
-        self._plugin_count = len(self._plugins)
         self._plans: dict[tuple[int, int], tuple[Any, Plan | None]] = {}
         self._plans_by_fixtures: dict[tuple[Any, ...], Plan | None] = {}
         self._fixtures_are_unchanged = fixtures.are_unchanged()
@@ -79,8 +77,8 @@ class PlainItems:
             or code.co_flags & _ASYNC
             or (function.__dict__ and not function.__dict__.keys() <= _MARKED)
             or (parent is not self._parent and not self._is_plain_parent(parent))
-            or len(self._plugins) != self._plugin_count
-            or not (protocol._told_hypothesis or protocol.has_told_hypothesis())
+            or len(self._plugins) != protocol._plugin_count
+            or not protocol.has_told_hypothesis()
         ):
             return None
         if "own_markers" in attributes:
@@ -103,7 +101,7 @@ class PlainItems:
             protocol._renew_warnings()
         else:
             warnings._filters_mutated()  # type: ignore[attr-defined]
-        assertion_util._reprcompare, assertion_util._config = protocol.compare, protocol._config
+        protocol.tell_assertions()
         self._streams.heed_loggers()
         self._reporter.begins(item)
         if plan is None:
@@ -202,13 +200,7 @@ class PlainItems:
                 values[name] = function(**{needed: values[needed] for needed in arguments}) if arguments else function()
             elif kind == GENERATOR:
                 generator = function(**{needed: values[needed] for needed in arguments}) if arguments else function()
-                try:
-                    value = next(generator)
-                except StopIteration:
-                    # pytest's own code says so, and is shown with it.
-                    value = call_fixture_func(fixtures.yield_nothing, request_for(step, item), {})
-                generators.append((step, generator))
-                values[name] = value
+                self._begin(generator, step, item, values, generators)
             elif kind == STANDING:
                 values[name] = definition.cached_result[0]
             elif kind == PARAMETER:
@@ -228,10 +220,17 @@ class PlainItems:
         if not step.generates:
             values[step.name] = function(**given)
             return
-        generator = function(**given)
+        self._begin(function(**given), step, item, values, generators)
+
+    @internal
+    def _begin(
+        self, generator: Any, step: Step, item: Any, values: dict[str, Any], generators: list[tuple[Step, Any]]
+    ) -> None:
+        """Have a fixture's *generator* yield its value."""
         try:
             value = next(generator)
         except StopIteration:
+            # pytest's own code says so, and is shown with it.
             value = call_fixture_func(fixtures.yield_nothing, request_for(step, item), {})
         generators.append((step, generator))
         values[step.name] = value
