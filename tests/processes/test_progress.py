@@ -81,3 +81,16 @@ def test_progress_is_printed_as_by_pytest(suite: DxPy, mode: list[str], times: i
         ended = suite.test(*(["--no-daemon"] if times == 1 else []), *mode, *more)
     assert without_time(ended.out) == without_time(expected.out)
     assert ended.code == expected.code == 1
+
+
+@pytest.mark.parametrize(("mode", "times"), MODES.values(), ids=MODES.keys())
+def test_names_that_the_terminal_cannot_show_are_written_as_by_pytest(
+    suite: DxPy, mode: list[str], times: int
+) -> None:
+    suite.env["PYTHONIOENCODING"] = "ascii"
+    suite.write("below/further/test_after.py", "def test_a(): pass\n")
+    expected = suite.pytest("-p", "no:cacheprovider")
+    assert "test_\\xfcn\\xef.py" in expected.out
+    for _ in range(times):
+        ended = suite.test(*(["--no-daemon"] if times == 1 else []), *mode, "-p", "no:cacheprovider")
+    assert without_time(ended.out) == without_time(expected.out)

@@ -127,17 +127,23 @@ class TerminalAlone:
     def _announce_plainly(self, item: Any, path: str) -> bool:
         """As ``write_fspath_result`` for another file than before, without colours, where it is started; whether that is so."""
         reporter, writer, line = self._reporter, self._writer, self._writer._current_line
-        if writer.hasmarkup or not line.isascii() or not reporter.showfspath or str(item.path) != self._start + path:
+        if not (
+            line.isascii()
+            and path.isascii()  # what a terminal cannot show, the writer writes otherwise
+            and reporter.showfspath
+            and not writer.hasmarkup
+            and str(item.path) == self._start + path
+        ):
             return False
         text = ""
         if reporter._show_progress_info:
-            reporter._get_main_color()
+            reporter._get_main_color()  # not used, but settled at this moment
             self._look_at_screen(timing.perf_counter())
             text = reporter._get_progress_information_message().rjust(self._width - len(line) - 1)
         writer._current_line = f"{path} "
         self._path, self._fspath = path, item.path
         reporter.currentfspath = item.path
-        self._held += f"{text}\n{path} ".encode(self._encoding, "replace")
+        self._held += f"{text}\n{path} ".encode(self._encoding)
         return True
 
     def passed(self, passed: Passed) -> None:
