@@ -1,5 +1,6 @@
 """Pure decisions: grouping, worker counts, the order of asking levels, what a death means."""
 
+import math
 import os
 
 from hypothesis import given
@@ -7,7 +8,8 @@ from hypothesis import strategies as st
 
 from dx_py_test_runner.daemon import explain
 from dx_py_test_runner.daemon.plan import Candidate, order_levels, surplus
-from dx_py_test_runner.run.plan import Group, groups_of, join, worker_count
+from dx_py_test_runner.run.plan import Group, groups_of, join, several_pay, worker_count
+from dx_py_test_runner.tower.pace import Pace
 from dx_py_test_runner.wire import journal, status
 from dx_py_test_runner.wire.deaths import how
 from dx_py_test_runner.worker.tokens import Tokens
@@ -166,3 +168,19 @@ def test_the_status_page_is_shared_with_a_fork():
     page.item = None
     assert page.item is None
     page.close()
+
+
+def test_several_processes_are_tried_first_and_kept_while_they_take_less():
+    assert several_pay(None, None)
+    assert several_pay(None, 3.0)
+    assert not several_pay(None, 0.1)
+    assert several_pay(0.12, 0.1)
+    assert not several_pay(0.1, 0.12)
+
+
+@given(st.integers(1, 1000), st.integers(1, 1000), st.floats(0.001, 1000), st.booleans())
+def test_what_items_took_is_expected_of_as_many(known, count, seconds, alone):
+    pace = Pace()
+    pace.tell(known, seconds, alone=alone)
+    assert pace.expected(count, alone=not alone) is None
+    assert math.isclose(pace.expected(count, alone=alone), seconds / known * count)

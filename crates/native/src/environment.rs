@@ -41,10 +41,18 @@ impl Variable {
     /// :returns: whether that was possible: not with zero bytes, nor with surrogates.
     #[pyo3(signature = (known, text, more, /))]
     fn set(&self, known: &Bound<'_, PyDict>, text: &Bound<'_, PyString>, more: &str) -> PyResult<bool> {
+        self.tell(known, text, [more, "", ""])
+    }
+}
+
+impl Variable {
+    /// As `set`, with more pieces of text.
+    pub fn tell(&self, known: &Bound<'_, PyDict>, text: &Bound<'_, PyString>, more: [&str; 3]) -> PyResult<bool> {
         let Ok(text) = text.to_str() else {
             return Ok(false);
         };
-        let value = [text.as_bytes(), more.as_bytes()].concat();
+        let [first, second, third] = more.map(str::as_bytes);
+        let value = [text.as_bytes(), first, second, third].concat();
         if value.contains(&0) {
             return Ok(false);
         }
@@ -53,9 +61,7 @@ impl Variable {
         self.write(&value);
         Ok(true)
     }
-}
 
-impl Variable {
     /// Change the process's environment. There must be no zero byte in *value*.
     fn write(&self, value: &[u8]) {
         let mut place = self.place.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -46,7 +46,7 @@ impl Glance {
     }
 
     /// Whether all of it holds. What cannot be looked at does not.
-    fn holds(&self, py: Python<'_>) -> bool {
+    pub fn holds(&self, py: Python<'_>) -> bool {
         let closed = intern!(py, "closed");
         self.same.iter().all(|(names, name, value)| get(py, names, name) == value.as_ptr())
             && self.sizes.iter().all(|(container, size)| length(py, container.as_ptr()) == Some(*size))

@@ -2,16 +2,21 @@
 //! decides nothing. Nothing here holds the interpreter while it reads or hashes.
 
 mod capture;
+mod choice;
 mod content;
 mod environment;
 mod glance;
 mod mapping;
 mod pages;
+mod plain;
+mod recipe;
+mod records;
 mod silence;
 mod stats;
 mod store;
 mod thaw;
 mod untraced;
+mod words;
 
 use std::path::PathBuf;
 
@@ -24,6 +29,8 @@ mod _native {
     #[pymodule_export]
     use super::capture::{capture_asserts, Captured};
     #[pymodule_export]
+    use super::choice::Choice;
+    #[pymodule_export]
     use super::environment::Variable;
     #[pymodule_export]
     use super::glance::{all_propagate, Glance};
@@ -31,6 +38,12 @@ mod _native {
     use super::mapping::Mapping;
     #[pymodule_export]
     use super::pages::{copy_pages, own_pages};
+    #[pymodule_export]
+    use super::plain::PlainLoop;
+    #[pymodule_export]
+    use super::recipe::Recipe;
+    #[pymodule_export]
+    use super::records::Records;
     #[pymodule_export]
     use super::silence::Silence;
     #[pymodule_export]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from dx_py_test_runner.engine import reports
-from dx_py_test_runner.engine.lean.reporting import reporter_for
+from dx_py_test_runner.engine.lean.reporting import PATIENCE, reporter_for
 from dx_py_test_runner.run.inline import silence
 from dx_py_test_runner.run.plan import Group
 from dx_py_test_runner.run.release import InOrder
@@ -55,12 +55,19 @@ class Coordinator:
     """Drives the workers of one run."""
 
     def __init__(
-        self, session: Any, tower: Tower, groups: list[Group], count: int, after_fork: Callable[[], None]
+        self,
+        session: Any,
+        tower: Tower,
+        ids: list[str],
+        groups: list[Group],
+        count: int,
+        after_fork: Callable[[], None],
     ) -> None:
         self.session = session
         self.config = session.config
         self.tower = tower
         self.groups = groups
+        self._ids = ids
         self._count = count
         self._after_fork = after_fork
         self._one_group_each = self.config.option.isolation == "test"
@@ -75,7 +82,7 @@ class Coordinator:
 
     def run(self) -> None:
         """Run every item; raises as pytest's loop does when the session must stop."""
-        self.tower.journal.append(journal.IDS, None, [item.nodeid for item in self.session.items])
+        self.tower.journal.append(journal.IDS, None, self._ids)
         temporary = _share_temporary_folder(self.config)
         try:
             for number in range(self._count):
@@ -150,7 +157,7 @@ class Coordinator:
         while self._processes:
             events = self._selector.select(patience)
             # Of the tests that pass within so short a time after the last message, no other message tells.
-            patience = 1.2 * loop.PATIENCE if events else _IDLE
+            patience = 1.2 * PATIENCE if events else _IDLE
             if not events:
                 for process in self._processes:
                     self._take_passes(process)

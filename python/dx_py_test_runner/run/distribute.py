@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from dx_py_test_runner.engine.lean import observers
 from dx_py_test_runner.engine.lean.guards import origin_of
+from dx_py_test_runner.engine.lean.items import node_ids
 from dx_py_test_runner.run import options
-from dx_py_test_runner.run.plan import Group, groups_of, join, worker_count
+from dx_py_test_runner.run.plan import Group, groups_of, join, several_pay, worker_count
+from dx_py_test_runner.tower.pace import Pace
 from dx_py_test_runner.tower.tower import Tower
 
 
@@ -18,18 +21,21 @@ def run_items(session: Any, tower: Tower, hazard: str | None, after_fork: Callab
     :param after_fork: called in each worker before it runs anything.
     """
     alone = session.config.option.isolation == "test"
-    groups = groups_of([item.nodeid for item in session.items], alone=alone)
+    ids = node_ids(session.items)
+    groups = groups_of(ids, alone=alone)
     if session.config.option.dist == "loadgroup":
         groups = join(groups, [_xdist_group(item) for item in session.items])
-    count = _workers(session, hazard, groups)
+    count = tower.processes = _workers(session, hazard, groups, tower.pace)
+    began = time.perf_counter()
     if count == 1 and not (alone and not hazard):
         from dx_py_test_runner.run.inline import InlineLoop
 
-        InlineLoop(session, tower).run()
+        InlineLoop(session, tower, ids).run()
     else:
         from dx_py_test_runner.run.coordinate import Coordinator
 
-        Coordinator(session, tower, groups, count, after_fork).run()
+        Coordinator(session, tower, ids, groups, count, after_fork).run()
+    tower.pace.tell(len(ids), time.perf_counter() - began, alone=count == 1)
 
 
 def _xdist_group(item: Any) -> str | None:
@@ -40,13 +46,17 @@ def _xdist_group(item: Any) -> str | None:
     return str(mark.args[0] if mark.args else mark.kwargs.get("name", "default"))
 
 
-def _workers(session: Any, hazard: str | None, groups: list[Group]) -> int:
+def _workers(session: Any, hazard: str | None, groups: list[Group], pace: Pace) -> int:
     option = session.config.option
     asked = option.numprocesses
     automatic = asked is None or asked == options.AUTO
     available = options.core_count() if automatic else max(1, asked)
     if option.maxprocesses:
         available = min(available, option.maxprocesses)
+    if automatic:
+        alone, several = (pace.expected(len(session.items), alone=alone) for alone in (True, False))
+        if not several_pay(alone, several):
+            return 1
     reason = why_one_process(session.config, session.items, hazard, automatic=automatic)
     return 1 if reason else worker_count(available, groups)
 

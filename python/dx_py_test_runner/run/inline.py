@@ -17,6 +17,7 @@ import pytest
 from dx_py_test_runner.engine import reports
 from dx_py_test_runner.engine.lean import runner_for
 from dx_py_test_runner.engine.lean.passes import Passed, make_reports
+from dx_py_test_runner.engine.lean.plain import Shared
 from dx_py_test_runner.engine.lean.reporting import reporter_for
 from dx_py_test_runner.tower.tower import Tower
 from dx_py_test_runner.wire import journal
@@ -25,11 +26,11 @@ from dx_py_test_runner.wire import journal
 class InlineLoop:
     """Runs ``session.items`` in this process."""
 
-    def __init__(self, session: Any, tower: Tower) -> None:
+    def __init__(self, session: Any, tower: Tower, ids: list[str]) -> None:
         self.session = session
         self.config = session.config
         self.tower = tower
-        self._ids = [item.nodeid for item in session.items]
+        self._ids = ids
 
     @functools.cached_property
     def _index(self) -> dict[str, int]:
@@ -41,37 +42,37 @@ class InlineLoop:
         self.config.pluginmanager.register(JournalPlugin(self), "dx-py-journal")
         self.tower.journal.append(journal.IDS, None, self._ids)
         self._replay_into_own_journal()
-        items = [(index, item) for index, item in enumerate(self.session.items) if index not in done]
         reporter = reporter_for(self.config, self._tell_passed, self.tower.journal.set_unshown)
-        journals = [self.tower.journal.fd]
-        with runner_for(self.session, reporter, self.tower.page.set_silent, journals) as run_item:
-            self._run_items(items, run_item)
+        page, log = self.tower.page, self.tower.journal
+        with runner_for(self.session, reporter, Shared(page, page, None, log, [log.fd])) as run_some:
+            self._run_items(gaps(done, len(self.session.items)), run_some)
 
-    def _run_items(self, items: list[tuple[int, Any]], run_item: Callable[[Any, Any], bool]) -> None:
-        page = self.tower.page
-        following = iter(items)
-        next(following, None)
-        for self._running, item in items:
-            if page.begins(self._running):
-                page.item = None
-                raise self.session.Interrupted("stopped by the user between two tests")
-            silent = False
-            try:
-                silent = run_item(item, next(following, _LAST)[1])
-            finally:
+    def _run_items(
+        self, parts: list[tuple[int, int]], run_some: Callable[[list[Any], int, int, Any], tuple[int, bool]]
+    ) -> None:
+        page, items = self.tower.page, list(self.session.items)
+        following = [items[start] for start, _stop in parts[1:]]
+        for (start, stop), behind in zip(parts, [*following, None], strict=True):
+            while start < stop:
+                if page.begins(start):
+                    page.item = None
+                    raise self.session.Interrupted("stopped by the user between two tests")
+                silent = False
+                try:
+                    count, silent = run_some(items, start, stop, behind)
+                finally:
+                    if not silent:
+                        # Also when pytest fails on descriptors that a test has closed: another process goes on then.
+                        self.tower.journal.check()
+                start += count
                 if not silent:
-                    # Also when pytest fails on descriptors that a test has closed: another process goes on then.
-                    self.tower.journal.check()
-            if not silent:
-                page.item = None
-                self.check_stop()
+                    page.item = None
+                    self.check_stop()
         page.item = None
-
-    _running = 0
 
     def _tell_passed(self, passed: Passed) -> None:
         """Write down an item that has passed in silence."""
-        self.tower.journal.append_passed(self._running, passed[1:])
+        self.tower.journal.append_passed(self.tower.page.item, passed[1:])
 
     def check_stop(self) -> None:
         """Raise if the session was asked to stop (by ``-x``, ``--maxfail`` or a plugin)."""
@@ -148,8 +149,14 @@ class InlineLoop:
                 self.tower.journal.append(kind, self._index[ids[index]], value)
 
 
-_LAST = (None, None)
-"""What follows the last item."""
+def gaps(done: set[int], count: int) -> list[tuple[int, int]]:
+    """The numbers below *count* that are not *done*, as ranges from their first to before their last."""
+    found, start = [], 0
+    for number in sorted(done):
+        if start < number:
+            found.append((start, number))
+        start = number + 1
+    return [*found, (start, count)] if start < count else found
 
 
 @contextmanager

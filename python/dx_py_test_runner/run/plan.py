@@ -20,13 +20,14 @@ def groups_of(nodeids: list[str], *, alone: bool = False) -> list[Group]:
     if alone:
         return [Group(index, index + 1) for index in range(len(nodeids))]
     groups: list[Group] = []
-    start, current = 0, None
+    start, current = 0, "\0"
     for index, nodeid in enumerate(nodeids):
-        path = nodeid.partition("::")[0]
-        if path != current:
-            if index > start:
-                groups.append(Group(start, index))
-            start, current = index, path
+        if not nodeid.startswith(current):
+            before, current = current, nodeid.partition("::")[0] + "::"
+            if current != before:
+                if index > start:
+                    groups.append(Group(start, index))
+                start = index
     if len(nodeids) > start:
         groups.append(Group(start, len(nodeids)))
     return groups
@@ -47,6 +48,17 @@ def join(groups: list[Group], labels: list[str | None]) -> list[Group]:
             joined.append(group)
         reach = max([reach, *(last[label] for label in labels[group.start : group.stop] if label is not None)])
     return joined
+
+
+SHORT = 0.2
+"""Seconds: forking two workers, and their first writes to pages that they share, take about 50 ms of each core."""
+
+
+def several_pay(alone: float | None, several: float | None) -> bool:
+    """Whether several processes are worth starting, from the seconds that the same items have taken before (None: never tried)."""
+    if several is None:
+        return True
+    return several >= SHORT if alone is None else several < alone
 
 
 def worker_count(available: int, groups: list[Group]) -> int:

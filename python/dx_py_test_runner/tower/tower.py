@@ -18,6 +18,7 @@ from dx_py_test_runner.wire.status import LOAD, StatusPage
 from dx_py_test_runner.wire.channel import Channel, ChannelClosed
 from dx_py_test_runner.tower import hazards
 from dx_py_test_runner.tower.job import Job
+from dx_py_test_runner.tower.pace import Pace
 from dx_py_test_runner.tower.pages import WrittenPages
 from dx_py_test_runner.tower.zygote import wait_for_job
 
@@ -39,6 +40,10 @@ class Tower:
         self.lasting: list[str] = []
         """Names of threads that did not end in a worker."""
         self._written: WrittenPages | None = None
+        self.pace = Pace()
+        """What earlier runs from the same level took."""
+        self.processes = 1
+        """How many run the items."""
         self.page: StatusPage
         self.journal: Journal
         self._make_state()
@@ -104,7 +109,7 @@ class Tower:
     def learn(self) -> None:
         """At the end of a run, when nobody waits for it any more: what may serve the next one."""
         if self._written is not None:
-            self._written.learn()
+            self._written.learn(alone=self.processes == 1)
 
     def checkpoint(
         self,
@@ -129,6 +134,7 @@ class Tower:
         flush_streams()
         ours, theirs = Channel.pair()
         level_pid = os.getpid()
+        self.pace = Pace()
         pid = forks.fork()
         if pid == 0:
             ours.close()

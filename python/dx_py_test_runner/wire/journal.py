@@ -11,18 +11,20 @@ import mmap
 import os
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dx_py_test_runner.wire.deaths import LOST_DESCRIPTORS
 
+if TYPE_CHECKING:
+    from dx_py_test_runner._native import Records
+
 _LENGTH = struct.Struct("<I")
 _HEADER = struct.Struct("=QQ")
-_RECORD = struct.Struct("=IcI5d")
 _RECORD_BODY = struct.Struct("=cI5d")
 RECORD_INDEX, RECORD_TIMES = struct.Struct("=5xI40x"), struct.Struct("=9x5d")
-"""What can be read of a record (:func:`record`)."""
+"""What can be read of a record: an item that has passed is an entry of one size, with its length, a letter, its index and its times."""
 
-RECORD_SIZE = _RECORD.size
+RECORD_SIZE = RECORD_TIMES.size
 _ROOM = 1 << 20
 
 IDS = "ids"
@@ -33,11 +35,6 @@ WARNING = "warning"
 PASSED = "passed"
 PASSES = "passes"
 """Items that have passed one after the other: only ever told, and written as their records."""
-
-
-def record(index: int, times: tuple[float, ...]) -> bytes:
-    """An item that has passed: an entry of one size, with its length, a letter, its index and its times."""
-    return _RECORD.pack(_RECORD_BODY.size, b"t", index, *times)
 
 
 def dumps(value: Any) -> bytes:
@@ -73,13 +70,24 @@ class Journal:
         self.fd = fd
         self._inode = os.fstat(fd).st_ino
         self._detached = False
-        self._end = _HEADER.size
-        self._grow(0)
-        self._end += self._numbers[0]
+        self._records: Any = None
+        self._grow(0, _HEADER.size + _header(fd)[0])
 
     def detach(self) -> None:
         """Write nothing any more, in a process that must not be taken for the run."""
         self._detached = True
+        self._write_to(mmap.mmap(-1, _ROOM), _HEADER.size)
+
+    def room(self, count: int) -> Records:
+        """Where records belong, of which *count* fit in. Not to be kept: it closes when there is another one."""
+        needed = self._records.end + count * RECORD_SIZE
+        if needed > len(self._map):
+            if self._detached:
+                self._write_to(mmap.mmap(-1, _ROOM + count * RECORD_SIZE), _HEADER.size)
+            else:
+                self.check()
+                self._grow(needed)
+        return self._records
 
     @classmethod
     def create(cls) -> Journal:
@@ -90,43 +98,48 @@ class Journal:
             return
         body = dumps((kind, index, value))
         self.check()
-        at = self._end
+        at = self._records.end
         end = at + _LENGTH.size + len(body)
         if end > len(self._map):
             self._grow(end)
         _LENGTH.pack_into(self._map, at, len(body))
         self._map[at + _LENGTH.size : end] = body
-        self._end = end
-        self._numbers[0] = end - _HEADER.size
+        self._records.advance(end)
 
     def append_passed(self, index: int, times: tuple[float, ...]) -> None:
         """As ``append(PASSED, index, times)``, in less time. Does not look at the descriptor, and does not need it."""
-        self.append_records(record(index, times))
+        if not self._detached:
+            self.room(1).append(index, times)
 
     def append_records(self, records: bytes) -> None:
-        """As :meth:`append_passed` for each of *records* (:func:`record`)."""
+        """As :meth:`append_passed` for each of *records*."""
         if self._detached:
             return
-        at = self._end
-        end = at + len(records)
-        if end > len(self._map):
-            self.check()
-            self._grow(end)
-        self._map[at:end] = records
-        self._end = end
-        self._numbers[0] = end - _HEADER.size
+        written = self.room(len(records) // RECORD_SIZE)
+        end = written.end + len(records)
+        self._map[written.end : end] = records
+        written.advance(end)
 
     def set_unshown(self, count: int) -> None:
         """Say how many of the last entries the user has not seen yet."""
         if not self._detached:
             self._numbers[1] = count
 
-    def _grow(self, size: int) -> None:
-        """Make room for at least *size* bytes."""
+    def _grow(self, size: int, end: int | None = None) -> None:
+        """Make room for at least *size* bytes. What is there already ends at *end*."""
         size = max(size + _ROOM, os.fstat(self.fd).st_size)
         os.ftruncate(self.fd, size)
-        self._map = mmap.mmap(self.fd, size)
-        self._numbers = memoryview(self._map)[: _HEADER.size].cast("Q")
+        self._write_to(mmap.mmap(self.fd, size), self._records.end if end is None else end)
+
+    def _write_to(self, memory: mmap.mmap, end: int) -> None:
+        # Whoever only reads journals does without: the supervisor is there before it could be loaded.
+        from dx_py_test_runner._native import Records
+
+        before, self._map = self._records, memory
+        self._records = Records(memory, _HEADER.size, end, counting=True)
+        self._numbers = memoryview(memory)[: _HEADER.size].cast("Q")
+        if before is not None:
+            before.close()
 
     def check(self) -> None:
         """End the process if a test has closed or replaced our descriptor: others of ours will have gone with it."""

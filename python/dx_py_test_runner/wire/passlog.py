@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
+from typing import Any
 
-from dx_py_test_runner.wire.journal import RECORD_INDEX, RECORD_SIZE, record
+from dx_py_test_runner._native import Records
+from dx_py_test_runner.wire.journal import RECORD_INDEX, RECORD_SIZE
 
 _COUNT_SIZE = 8
 
@@ -22,24 +24,34 @@ class PassLog:
     def __init__(self, capacity: int) -> None:
         self._map = mmap.mmap(-1, _COUNT_SIZE + capacity * RECORD_SIZE)
         self._end = memoryview(self._map)[:_COUNT_SIZE].cast("Q")
-        self._written = self._taken = _COUNT_SIZE
+        self._taken = _COUNT_SIZE
+        self._records: Any = Records(self._map, _COUNT_SIZE, _COUNT_SIZE)
         self._detached = False
 
     def detach(self) -> None:
         """Write nothing any more, in a process that must not be taken for the worker."""
         self._detached = True
+        self._become_private(0)
+
+    def _become_private(self, count: int) -> None:
+        self._records.close()
+        self._records = Records(mmap.mmap(-1, mmap.PAGESIZE + count * RECORD_SIZE), _COUNT_SIZE, _COUNT_SIZE)
+
+    def room(self, count: int) -> Records:
+        """Where records belong, of which *count* fit in. Not to be kept: it closes when there is another one."""
+        if self._detached:
+            self._become_private(count)
+        return self._records
 
     def append(self, index: int, times: tuple[float, ...]) -> None:
         """Write down that the item *index* has passed."""
         if self._detached:
             return
-        end = self._written + RECORD_SIZE
-        self._map[self._written : end] = record(index, times)
-        self._end[0] = self._written = end
+        self._records.append(index, times)
 
     def take(self) -> bytes:
         """The records that are new."""
-        end = self._end[0]
+        end = _COUNT_SIZE + self._end[0]
         if end <= self._taken:
             return b""
         records = self._map[self._taken : end]
@@ -48,6 +60,7 @@ class PassLog:
 
     def close(self) -> None:
         self._end.release()
+        self._records = None
         self._map.close()
 
 

@@ -35,7 +35,8 @@ class StatusPage:
         return cls(os.memfd_create("dx-py-status", os.MFD_CLOEXEC), create=True)
 
     def _look_at(self, page: mmap.mmap) -> None:
-        self._map = page
+        self._map = self.memory = page
+        """The page itself: another one in a process that is :meth:`detached <detach>`."""
         self._words = memoryview(page)[:_TEXT].cast("I")
 
     def _get(self, at: int) -> int:

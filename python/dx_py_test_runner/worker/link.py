@@ -28,7 +28,9 @@ class Limit:
     """A number shared by run and workers: items behind it need not be started (``-x`` has struck)."""
 
     def __init__(self) -> None:
-        self._words = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("I")
+        self.memory = mmap.mmap(-1, mmap.PAGESIZE)
+        """Begins with the number."""
+        self._words = memoryview(self.memory).cast("I")
         self.value = NO_LIMIT
 
     @property

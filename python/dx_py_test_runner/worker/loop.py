@@ -15,6 +15,7 @@ import pytest
 
 from dx_py_test_runner.engine.lean import runner_for
 from dx_py_test_runner.engine.lean.passes import Passed
+from dx_py_test_runner.engine.lean.plain import Shared
 from dx_py_test_runner.engine.lean.reporting import Elsewhere, HookReporter
 from dx_py_test_runner.wire import forks, journal
 from dx_py_test_runner.wire.passlog import PassLog
@@ -32,9 +33,6 @@ _SILENCED_HOOKS = (
 """Reporting happens once, in the run: its listeners are taken off these hooks in a worker."""
 
 _PR_SET_PDEATHSIG = 1
-
-PATIENCE = 0.01
-"""Seconds at least between two messages about tests that have passed."""
 
 STOPPED = "stopped"
 EXIT = "exit"
@@ -149,57 +147,56 @@ class Worker:
     # ---- running
 
     def _run(self, groups: list[tuple[int, int]], tokens: Tokens, first: tuple[int, int] | None) -> None:
-        reporter = Elsewhere(self._tell_passed, self.link.check) if self.spares_reports else HookReporter()
-        with runner_for(self.session, reporter, self.page.set_silent, [self.page.fd]) as run_item:
-            self._run_items(self._indexes(groups, tokens, first), run_item)
+        if self.spares_reports:
+            reporter: Any = Elsewhere(self._tell_passed, self.link.check, lambda: self.link.send(journal.PASSES, None))
+        else:
+            reporter = HookReporter()
+        shared = Shared(self.page, self.run_page, self.link.limit.memory, self.passes, [self.page.fd])
+        with runner_for(self.session, reporter, shared) as run_some:
+            for start, stop, following in parts(self._groups(groups, tokens, first)):
+                if not self._run_items(start, stop, following, run_some):
+                    return
 
-    def _run_items(self, indexes: Iterator[int], run_item: Callable[[Any, Any], bool]) -> None:
-        items = self.session.items
-        page, run_page, limit = self.page, self.run_page, self.link.limit
-        current = next(indexes, None)
-        while current is not None:
-            if run_page.stop or current > limit.value:
+    def _run_items(
+        self, start: int, stop: int, following: int | None, run_some: Callable[[list[Any], int, int, Any], tuple[int, bool]]
+    ) -> bool:
+        """Run the items from *start* to before *stop*; whether others may be run."""
+        items, page, limit = self.session.items, self.page, self.link.limit
+        while start < stop:
+            if self.run_page.stop or start > limit.value:
                 self.link.send(STOPPED, None)
-                return
-            following = next(indexes, None)
-            page.begins(current)
-            self._current = current
+                return False
+            page.begins(start)
             try:
-                if run_item(items[current], None if following is None else items[following]):
-                    current = following
-                    continue
-            except pytest.exit.Exception as stop:
-                self.link.send(EXIT, current, (stop.msg, stop.returncode))
-                return
+                count, silent = run_some(items, start, stop, None if following is None else items[following])
+            except pytest.exit.Exception as end:
+                self.link.send(EXIT, page.item, (end.msg, end.returncode))
+                return False
             except KeyboardInterrupt as interrupt:
-                self.link.send(INTERRUPT, current, _where(interrupt))
-                return
+                self.link.send(INTERRUPT, page.item, _where(interrupt))
+                return False
+            start += count
+            if silent:
+                continue
             page.item = None
             if self.session.shouldstop:
-                self.link.send(STOPPED, current, str(self.session.shouldstop))
-                return
-            current = following
+                self.link.send(STOPPED, start - 1, str(self.session.shouldstop))
+                return False
         page.item = None
+        return True
 
     def _tell_passed(self, passed: Passed) -> None:
-        """Write down an item that has passed in silence; whoever reads it is told now and then."""
-        self.passes.append(self._current, passed[1:])
-        end = passed[-1]
-        if end - self._told > PATIENCE:
-            self._told = end
-            self.link.send(journal.PASSES, None)
+        """Write down an item that has passed in silence."""
+        self.passes.append(self.page.item, passed[1:])
 
-    _current = 0
-    _told = 0.0
-
-    def _indexes(
+    def _groups(
         self, groups: list[tuple[int, int]], tokens: Tokens, first: tuple[int, int] | None
-    ) -> Iterator[int]:
-        """Item indexes one after the other; asking for one more than is run claims the next group in time."""
+    ) -> Iterator[tuple[int, int]]:
+        """What is to be run, one group after the other; asking for one claims it."""
         if first is not None:
-            yield from range(*first)
+            yield first
         while (number := tokens.claim()) is not None:
-            yield from range(*groups[number])
+            yield groups[number]
             if self._one_group:
                 self._more = True
                 return
@@ -231,6 +228,21 @@ class Worker:
             thread.join(max(0.0, deadline - time.monotonic()))
         if names := ", ".join(thread.name for thread in lasting_threads()):
             self.link.send(LASTING, None, names)
+
+
+def parts(groups: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int, int | None]]:
+    """*groups* in pieces of which it is known what follows: start, stop, and the index of the item behind it.
+
+    The next group is asked for no earlier than the last item of one is about to run.
+    """
+    group = next(groups, None)
+    while group is not None:
+        start, stop = group
+        if stop - start > 1:
+            yield start, stop - 1, stop - 1
+        group = next(groups, None)
+        if stop > start:
+            yield stop - 1, stop, None if group is None else group[0]
 
 
 def _where(interrupt: BaseException) -> str:

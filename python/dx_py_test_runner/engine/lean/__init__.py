@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean.guards import why_no_lean_protocol
-from dx_py_test_runner.engine.lean.plain import PlainItems
+from dx_py_test_runner.engine.lean.plain import PlainItems, Shared
 from dx_py_test_runner.engine.lean.protocol import LeanProtocol
 
 
-def _is_not_plain(_item: Any, _nextitem: Any) -> None:
-    return None
+def _are_not_plain(_items: list[Any], _start: int, _stop: int, _following: Any) -> tuple[int, bool]:
+    return 0, False
 
 
 @contextmanager
-def runner_for(
-    session: Any, reporter: Any, mark: Callable[[int], None], kept: Sequence[int] = ()
-) -> Iterator[Callable[[Any, Any], bool]]:
-    """A function ``run(item, nextitem)`` that runs an item as ``pytest_runtest_protocol`` does and reports it.
+def runner_for(session: Any, reporter: Any, shared: Shared) -> Iterator[Callable[[list[Any], int, int, Any], tuple[int, bool]]]:
+    """A function ``run(items, start, stop, following)`` that runs some of *items*, at least that at *start* and none from *stop* on, each
+    as ``pytest_runtest_protocol`` does, and reports them. *following* is the item behind these, or None.
 
-    It returns whether the item has passed in silence, having left everything as it was: then nothing asks for the session to
-    stop, and *kept* are the files that they were.
+    It returns how many it has run, and whether the last of them has passed in silence, having left everything as it was: then nothing
+    asks for the session to stop, and the descriptors of *shared* are the files that they were. None were run if they are to stop.
 
     :param reporter: one of those of ``reporting.py``.
-    :param mark: told how many phases of the item have passed that are not reported yet, in case the process dies.
-    :param kept: descriptors that no test may close or replace unnoticed.
     """
     config = session.config
     hook = config.hook
@@ -35,26 +32,29 @@ def runner_for(
     if why_no_lean_protocol(config):
 
         @internal
-        def run_real(item: Any, nextitem: Any) -> bool:
-            hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
-            return False
+        def run_real(items: list[Any], start: int, stop: int, following: Any) -> tuple[int, bool]:
+            hook.pytest_runtest_protocol(item=items[start], nextitem=items[start + 1] if start + 1 < stop else following)
+            return 1, False
 
         yield run_real
         return
-    with LeanProtocol(session, reporter, mark, kept) as lean:
+    with LeanProtocol(session, reporter, shared.page.set_silent, shared.kept) as lean:
 
-        run_plain = PlainItems(lean).run if reporter.spares_reports else _is_not_plain
+        run_plain = PlainItems(lean, shared).run if reporter.spares_reports else _are_not_plain
 
         @internal
-        def run(item: Any, nextitem: Any) -> bool:
-            silent = run_plain(item, nextitem)
-            if silent is not None:
-                return silent
+        def run(items: list[Any], start: int, stop: int, following: Any) -> tuple[int, bool]:
+            count, silent = run_plain(items, start, stop, following)
+            if count or silent:
+                return count, silent
+            item = items[start]
+            nextitem = items[start + 1] if start + 1 < stop else following
             if lean.can_run(item):
                 lean.run(item, nextitem)
             else:
                 lean.pause()
+                lean.hypothesis_is_told()
                 hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
-            return False
+            return 1, False
 
         yield run

@@ -26,6 +26,7 @@ from _pytest.stash import StashKey
 
 from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean import files, guards, importing, items
+from dx_py_test_runner.engine.lean.collectors import folder_of
 
 _INERT = frozenset({str, int, float, bool, bytes, tuple, list, dict, set, frozenset, type(None)})
 """Types of values that are never collected: they cannot be called, and have no attributes of their own."""
@@ -294,7 +295,7 @@ class _Collecting:
         self._collector = collector
         self._names = names
         self._prefixes = names.functions
-        folder = relays and relays.folder_of(collector)
+        folder = relays and folder_of(collector)
         if folder is not None:
             self._ihook = relays.of(folder)
             self._lean = relays.holds(guards.COLLECT, self._ihook)

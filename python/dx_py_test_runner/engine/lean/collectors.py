@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from _pytest import nodes
+from _pytest.main import Dir
+from _pytest.python import Module, Package
 
 
 class Collectors:
@@ -66,6 +69,15 @@ class Collectors:
                 and kind.__module__.startswith("_pytest.")
             )
         return inert and "setup" not in node.__dict__ and "teardown" not in node.__dict__
+
+
+def folder_of(collector: Any) -> Any:
+    """The directory of a module or class, if its node is above it: a path whose hash is known; else None."""
+    module = collector if type(collector) is Module else collector.parent
+    above = module.parent
+    if type(module) is not Module or type(above) not in (Dir, Package):
+        return None
+    return above.path if str(module.path) == f"{above.path}{os.sep}{module.name}" else None
 
 
 def _is_above(node: Any, item: Any) -> bool:

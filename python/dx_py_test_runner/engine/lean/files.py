@@ -25,6 +25,7 @@ from _pytest.terminal import TerminalReporter
 
 from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean import guards, items
+from dx_py_test_runner.engine.lean.collectors import folder_of
 
 _new = object.__new__
 _fstat = os.fstat  # as it was before any module replaced it
@@ -81,15 +82,6 @@ class Relays:
         if modules is not None:
             self._relays[key] = (relay, modules)
         return relay
-
-    @staticmethod
-    def folder_of(collector: Any) -> Any:
-        """The directory of a module or class, if its node is above it: a path whose hash is known; else None."""
-        module = collector if type(collector) is Module else collector.parent
-        above = module.parent
-        if type(module) is not Module or type(above) not in (Dir, Package):
-            return None
-        return above.path if str(module.path) == f"{above.path}{os.sep}{module.name}" else None
 
     def holds(self, guard: guards.Guard, relay: Any) -> bool:
         """Whether nobody but the guard's plugins implements its hooks in *relay*."""
@@ -219,7 +211,7 @@ class Modules:
             return False
         if self._last_failed is not None and self._last_failed.active:
             return False
-        folder = self._relays.folder_of(node)
+        folder = folder_of(node)
         return folder is not None and self._relays.holds(guards.MODULES, self._relays.of(folder))
 
     @internal

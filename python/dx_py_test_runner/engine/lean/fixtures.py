@@ -19,7 +19,6 @@ from _pytest.fixtures import FixtureDef, SubRequest
 from _pytest.python import get_direct_param_fixture_func
 from _pytest.scope import Scope
 
-from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean.marks import TELLING_FIXTURES
 
 try:
@@ -64,8 +63,6 @@ class Plan(NamedTuple):
     """All fixtures of an item, each behind those that it needs."""
 
     steps: tuple[Step, ...]
-    standing: tuple[tuple[Any, str], ...]
-    """Those of a wider scope, and their names."""
     calls: bool
     """Whether any function is called."""
     arguments: tuple[str, ...]
@@ -85,11 +82,10 @@ def make_plan(info: Any, parameters: Sequence[str]) -> Plan | None:
     if not all(maker.add(name, None, ()) for name in info.names_closure):
         return None
     steps = tuple(maker.steps.values())
-    standing = tuple((step.definition, step.name) for step in steps if step.kind is STANDING)
     quick = tuple(
         (_quick_kind(step), step.name, step.definition, step.function, step.arguments, step) for step in steps
     )
-    return Plan(steps, standing, any(step.kind is CALL for step in steps), tuple(info.argnames), quick)
+    return Plan(steps, any(step.kind is CALL for step in steps), tuple(info.argnames), quick)
 
 
 def _quick_kind(step: Step) -> str:
@@ -124,8 +120,9 @@ class _Maker:
     def _make(self, name: str, definition: Any, requested_by: Step | None) -> Step | None:
         function = definition.func
         given = name in self._parameters
-        if type(definition) is DirectParamFixtureDef and function is get_direct_param_fixture_func:
-            return Step(PARAMETER, name, definition, None, (), False, False, requested_by) if given else None
+        if is_direct_parameter(definition):
+            # Each test function has a definition of its own, see `definition_for`.
+            return Step(PARAMETER, name, None, None, (), False, False, requested_by) if given else None
         if type(definition) is not FixtureDef:
             return None
         arguments = definition.argnames
@@ -178,6 +175,16 @@ def function_for(step: Step, item: Any) -> Any:
     return function
 
 
+def is_direct_parameter(definition: Any) -> bool:
+    """Whether a fixture only hands on a parameter that a test function was given directly."""
+    return type(definition) is DirectParamFixtureDef and definition.func is get_direct_param_fixture_func
+
+
+def definition_for(step: Step, item: Any) -> Any:
+    """The definition of the fixture of *step*: of a parameter, that of the item's own function."""
+    return item._fixtureinfo.name2fixturedefs[step.name][-1] if step.kind is PARAMETER else step.definition
+
+
 def request_for(step: Step, item: Any) -> Any:
     """The request that *step* is made with."""
     if step.requested_by is not None:
@@ -192,7 +199,7 @@ def request_for(step: Step, item: Any) -> Any:
         parameter, index = callspec.params[step.name], callspec.indices[step.name]
     else:
         scope, parameter, index = step.definition._scope, fixtures.NOTSET, 0
-    return SubRequest(above, scope, parameter, index, step.definition, _ispytest=True)
+    return SubRequest(above, scope, parameter, index, definition_for(step, item), _ispytest=True)
 
 
 Active = tuple[Step, Any, Any]
@@ -215,12 +222,13 @@ def hand_over(item: Any, stack: dict[Any, Any], active: Sequence[Active], failed
     values = {}
     for step, value, generator in active:
         values[step.name] = value
+        definition = definition_for(step, item)
         if step.kind is not STANDING:
             request = _register(step, item, known, finalizers)
             if generator is not None:
-                step.definition.addfinalizer(partial(fixtures._teardown_yield_fixture, step.function, generator))
-            step.definition.cached_result = (value, getattr(request, "param", None), None)
-        known[step.name] = step.definition
+                definition.addfinalizer(partial(fixtures._teardown_yield_fixture, step.function, generator))
+            definition.cached_result = (value, getattr(request, "param", None), None)
+        known[step.name] = definition
     if failed is not None:
         request = _register(failed, item, known, finalizers)
         if isinstance(error, fixtures.TEST_OUTCOME):
@@ -230,7 +238,7 @@ def hand_over(item: Any, stack: dict[Any, Any], active: Sequence[Active], failed
 
 def _register(step: Step, item: Any, known: dict[str, Any], finalizers: list[Any]) -> Any:
     """Have the fixture end with the item, and with what it needs."""
-    definition = step.definition
+    definition = definition_for(step, item)
     request = request_for(step, item)
     finish = partial(definition.finish, request=request)
     for name in step.arguments:
@@ -247,12 +255,3 @@ def yield_nothing() -> Any:
     """A fixture's generator that has ended."""
     yield from ()
 
-
-@internal
-def end_generator(function: Any, generator: Any) -> None:
-    """Run the generator of the fixture *function* to its end, which must be its next one."""
-    try:
-        next(generator)
-    except StopIteration:
-        return
-    fixtures._teardown_yield_fixture(function, iter((None,)))

@@ -11,6 +11,7 @@ from _pytest import fixtures
 from _pytest.outcomes import skip
 
 from dx_py_test_runner.engine.frames import internal
+from dx_py_test_runner.engine.lean.collectors import folder_of
 from dx_py_test_runner.engine.lean.fixtures import yield_nothing
 
 _SETUP, _FINISHED = "pytest_fixture_setup", "pytest_fixture_post_finalizer"
@@ -53,9 +54,10 @@ class QuickHooks:
         if self._session.__dict__.get("gethookproxy") == self._gethookproxy:
             del self._session.gethookproxy
 
-    def are_quiet(self, path: Any) -> bool:
-        """Whether nobody but pytest does anything around the fixtures of items at *path*."""
-        relay = self._session.gethookproxy(path)
+    def are_quiet(self, parent: Any) -> bool:
+        """Whether nobody but pytest does anything around the fixtures of the items of *parent*."""
+        folder = folder_of(parent)
+        relay = self._session.gethookproxy(parent.path if folder is None else folder)
         return type(relay) is _Relay and _SETUP in relay.__dict__ and _FINISHED in relay.__dict__
 
     def _gethookproxy(self, fspath: Any) -> Any:

@@ -44,6 +44,13 @@ def node_id(path: str, names: tuple[str, ...], params: str | None = None) -> Any
     return made
 
 
+def node_ids(items: list[Any]) -> list[str]:
+    """The node ids of *items* as text."""
+    if NodeId is None:
+        return [item.nodeid for item in items]
+    return [item._id._str_cache or item.nodeid for item in items]
+
+
 @internal
 def make(
     kind: type[Function],

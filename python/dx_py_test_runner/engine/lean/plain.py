@@ -1,340 +1,315 @@
 """Items run in one step: test functions without fixtures, and those whose fixtures are all of the simple kinds.
 
 Before such a test runs, everything is as an earlier item's end has left it; behind each phase a few glances tell whether it
-still is. If one has failed, written, logged, warned or returned something, or if anything else is not as it was, the rest
-of the item goes the longer way (``protocol.py``), which comes to the same but looks at everything.
+still is. That loop is native (``crates/native/src/plain.rs``), and knows nothing else. If one has failed, written, logged, warned
+or returned something, or if anything else is not as it was, the rest of the item goes the longer way (``protocol.py``), which
+comes to the same but looks at everything.
 """
 
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 import sys
 import warnings
-from typing import Any
+from collections.abc import Sequence
+from types import FunctionType, MethodType
+from typing import Any, NamedTuple
 
-from _pytest import timing
-from _pytest.fixtures import call_fixture_func
+from _pytest.assertion import util as assertion_util
+from _pytest.fixtures import _teardown_yield_fixture, call_fixture_func
 from _pytest.python import Function
 from _pytest.scope import Scope
 
-from dx_py_test_runner._native import Variable
+from dx_py_test_runner._native import Choice, PlainLoop, Recipe, Variable
 from dx_py_test_runner.engine.frames import internal
-from dx_py_test_runner.engine.lean import fixtures
+from dx_py_test_runner.engine.lean import fixtures, streams
 from dx_py_test_runner.engine.lean.collectors import Collectors
-from dx_py_test_runner.engine.lean.fixtures import (
-    FUNCTION,
-    GENERATOR,
-    PARAMETER,
-    STANDING,
-    Plan,
-    Step,
-    function_for,
-    hand_over,
-    request_for,
-)
+from dx_py_test_runner.engine.lean.fixtures import Plan, Step, active, function_for, hand_over, request_for
 from dx_py_test_runner.engine.lean.marks import TELLING_MARKS
-from dx_py_test_runner.engine.lean.passes import PHASES, Passed
+from dx_py_test_runner.engine.lean.passes import PHASES
+from dx_py_test_runner.wire.status import StatusPage
 
 _ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
-_MARKED = frozenset({"pytestmark"})
-_NOTHING: dict[str, Any] = {}
-_sys_names = vars(sys)
-_new = tuple.__new__
+
+# Where the native loop has ended, and why.
+PAUSE, OTHER, WARNED, SETUP_RAISED, SETUP_TOLD, RAISED, RETURNED, TORN_DOWN = range(8)
+
+
+class Shared(NamedTuple):
+    """What a loop shares with those who watch its process."""
+
+    page: StatusPage
+    """Says which item is running."""
+    stop_page: StatusPage
+    """Says whether the user has asked to stop."""
+    limit: Any
+    """Memory that begins with the index of the last item that has to be run (32 bits), or None."""
+    log: Any
+    """Where silent passes are written: a journal, or a ``PassLog``."""
+    kept: Sequence[int]
+    """Descriptors that no test may close or replace unnoticed."""
+
+
+class Terms(NamedTuple):
+    """What the native :class:`Choice` asks of an item."""
+
+    item: type
+    function: type
+    method: type
+    asynchronous: int
+    telling: frozenset[str]
+    plan_for: Any
+    narrow: Any
+
+
+class Surroundings(NamedTuple):
+    """What the native loop sees and changes. Attributes of modules and objects are reached through their dictionaries."""
+
+    choice: Choice
+    glance: Any
+    """Of all that a silent phase leaves as it is."""
+    buffers: list[Any]
+    """What else must be empty then."""
+    stack: dict[Any, Any]
+    """That of the session's ``SetupState``."""
+    protocol: dict[str, Any]
+    """Told which item is running, for explanations of failed comparisons."""
+    assertions: dict[str, Any]
+    """Given *compare* and *config* before each item."""
+    compare: Any
+    config: Any
+    warnings: dict[str, Any]
+    """Its filters must equal *filters* before each item, or are renewed. *filters_mutated* lets every place warn again."""
+    filters: list[Any]
+    filters_mutated: Any
+    renew_warnings: Any
+    given_warnings: list[Any]
+    loggers: Any
+    """The manager of loggers; None if only the root logger is listened to. *heed_loggers* is called if one passes nothing on."""
+    heed_loggers: Any
+    sys: dict[str, Any]
+    modules: dict[str, Any]
+    forget_last_exception: Any
+    os: dict[str, Any]
+    environ: type
+    """Of ``os.environ``, as long as the *variable* may be written to without it; otherwise *tell_environment* is called."""
+    variable: Variable | None
+    tell_environment: Any
+    may_leave: Any
+    leave: Any
+    elaborate: Any
+    yields_nothing: Any
+    yields_again: Any
+    page: Any
+    stop_page: Any
+    limit: Any
 
 
 class PlainItems:
     """Runs items in one step for a :class:`LeanProtocol`."""
 
-    def __init__(self, protocol: Any) -> None:
+    def __init__(self, protocol: Any, shared: Shared) -> None:
         self._protocol = protocol
-        self._session = protocol._session
+        self._shared = shared
         self._stack: dict[Any, Any] = protocol._setup.stack
         self._collectors = Collectors(self._stack)
-        self._streams = protocol._streams
-        self._hooks = protocol._hooks
         self._reporter = protocol._reporter
         self._plugins = protocol._config.pluginmanager._name2plugin
-        self._plans: dict[tuple[int, int], tuple[Any, Plan | None]] = {}
-        self._plans_by_fixtures: dict[tuple[Any, ...], Plan | None] = {}
+        self._plans: dict[tuple[Any, ...], Recipe | None] = {}
         self._fixtures_are_unchanged = fixtures.are_unchanged()
-        self._recent: dict[tuple[str, ...], tuple[Any, Any, Plan | None]] = {}
+        terms = Terms(Function, FunctionType, MethodType, _ASYNC, frozenset(TELLING_MARKS), self._plan_for, Scope.Function)
+        self._choice = Choice(terms)
+        self._loop: Any = None
+        self._made_for: tuple[Any, ...] = ()
         self._parent: Any = None
         self._is_quiet = False
 
     @internal
-    def run(self, item: Any, nextitem: Any) -> bool | None:
-        """Run *item* and report it, if it is one of ours (None if not); whether it has passed in silence."""
-        protocol = self._protocol
-        attributes = item.__dict__
-        function = attributes.get("_obj")
-        code = getattr(function, "__code__", None)
-        parent = item.parent
-        if (
-            nextitem is None
-            or type(item) is not Function
-            or code is None
-            or code.co_flags & _ASYNC
-            or (function.__dict__ and not function.__dict__.keys() <= _MARKED)
-            or (parent is not self._parent and not self._is_plain_parent(parent))
-            or len(self._plugins) != protocol._plugin_count
-            or not protocol.has_told_hypothesis()
-        ):
-            return None
-        if "own_markers" in attributes:
-            for mark in attributes["own_markers"]:
-                if mark.name in TELLING_MARKS:
-                    return None
-        plan = None
-        if item.fixturenames:
-            plan = self._plan_for(item) if self._is_quiet else None
-            if plan is None or not self._stand(plan, item):
-                return None
-        stack = self._stack
-        top = next(reversed(stack), None)
-        if (top is not parent or stack[top][1] is not None) and not self._collectors.enter(item):
-            return None
-        protocol._item = item
+    def run(self, items: list[Any], start: int, stop: int, following: Any) -> tuple[int, bool]:
+        """Run *items* from *start* to before *stop*, and report them, for as long as there are children of one parent, they can be
+        run in one step, and they pass in silence.
+
+        :param following: the item behind them, or None.
+        :returns: how many have been run, and whether the last of them has passed in silence. None has if the first is not ours.
+        """
+        protocol, reporter, item = self._protocol, self._reporter, items[start]
+        if len(self._plugins) != protocol._plugin_count or not self._is_ready(item):
+            return 0, False
         if not protocol.is_clean:
             protocol.clean()
-        elif warnings.filters != protocol._filters:
-            protocol._renew_warnings()
-        else:
-            warnings._filters_mutated()  # type: ignore[attr-defined]
-        protocol.tell_assertions()
-        self._streams.heed_loggers()
-        self._reporter.begins(item)
-        if plan is None:
-            return self._run_alone(item, nextitem, function)
-        return self._run_furnished(item, nextitem, function, plan)
+        reporter.begins(item)
+        loop, records = self._get_loop(), self._shared.log.room(stop - start)
+        written = records.end
+        try:
+            code, details = loop.run(
+                items, (start, stop), following, (self._parent, self._is_quiet), records, reporter.until()
+            )
+        finally:
+            end = loop.position
+            if end > start:
+                reporter.ran(items[start:end], records.since(written))
+        if code == PAUSE or (code == OTHER and end > start):
+            return end - start, True
+        if code == OTHER:
+            return 0, False
+        if code == WARNED:
+            protocol.tell_warnings(items[end - 1])
+            return end - start, False
+        self._go_on(code, items[end], items[end + 1] if end + 1 < stop else following, *details)
+        return end + 1 - start, False
+
+    def _is_ready(self, item: Any) -> bool:
+        """Whether *item* can be run in one step; its collectors are set up then."""
+        parent = item.parent
+        if parent is not self._parent and not self._is_plain_parent(parent):
+            return False
+        if not self._choice.accepts(item, self._is_quiet):
+            return False
+        stack = self._stack
+        top = next(reversed(stack), None)
+        return stack[top][1] is None if top is parent else self._collectors.enter(item)
 
     def _is_plain_parent(self, parent: Any) -> bool:
         """Whether no mark of *parent* matters to its items; asked once for many of them."""
         if not self._protocol.is_unmarked(parent):
             return False
         self._parent = parent
-        self._is_quiet = self._fixtures_are_unchanged and self._hooks.are_quiet(parent.path)
+        self._is_quiet = self._fixtures_are_unchanged and self._protocol._hooks.are_quiet(parent)
         return True
 
-    @internal
-    def _run_alone(self, item: Any, nextitem: Any, function: Any) -> bool:
-        """Run an item without fixtures."""
-        protocol, stack = self._protocol, self._stack
-        if "last_type" in _sys_names or "last_exc" in _sys_names:
-            forget_last_exception()
-        began, start = timing.time(), timing.perf_counter()
-        finalizers = [item.teardown]
-        stack[item] = (finalizers, None)
-        tell_environment(item.nodeid, "call")
-        protocol._mark(1)
-        called = timing.perf_counter()
-        raised = None
-        try:
-            result = function()
-        except BaseException as error:
-            raised = error
-        if raised is not None:
-            protocol.went_wrong(item, nextitem, (began, start, called), raised)
-            return False
-        done = timing.perf_counter()
-        if result is not None or len(finalizers) != 1 or not self._may_end(item, nextitem):
-            protocol.goes_on(item, nextitem, (began, start, called), done, result)
-            return False
-        return self._end(item, nextitem, began, start, called, done)
+    def _get_loop(self) -> Any:
+        """The native loop, made anew when what it looks at is."""
+        page, stop_page = self._shared.page.memory, self._shared.stop_page.memory
+        needed = (self._protocol._glance, page, stop_page)
+        if any(one is not other for one, other in zip(needed, self._made_for)) or not self._made_for:
+            self._made_for = needed
+            self._loop = PlainLoop(self._surroundings(page, stop_page))
+        return self._loop
+
+    def _surroundings(self, page: Any, stop_page: Any) -> Surroundings:
+        protocol = self._protocol
+        return Surroundings(
+            choice=self._choice,
+            glance=protocol._glance,
+            buffers=protocol._buffers,
+            stack=self._stack,
+            protocol=vars(protocol),
+            assertions=vars(assertion_util),
+            compare=protocol.compare,
+            config=protocol._config,
+            warnings=vars(warnings),
+            filters=protocol._filters,
+            filters_mutated=warnings._filters_mutated,  # type: ignore[attr-defined]
+            renew_warnings=protocol._renew_warnings,
+            given_warnings=protocol._warned,
+            loggers=logging.getLogger().manager if streams.HEEDS_LOGGERS else None,
+            heed_loggers=protocol._streams.heed_loggers,
+            sys=vars(sys),
+            modules=sys.modules,
+            forget_last_exception=forget_last_exception,
+            os=vars(os),
+            environ=_Environ,
+            variable=_variable if _IS_UTF8 else None,
+            tell_environment=tell_environment,
+            may_leave=self._collectors.may_leave,
+            leave=self._collectors.leave,
+            elaborate=_set_up_elaborate,
+            yields_nothing=_yields_nothing,
+            yields_again=_yields_again,
+            page=page,
+            stop_page=stop_page,
+            limit=self._shared.limit,
+        )
 
     @internal
-    def _run_furnished(self, item: Any, nextitem: Any, function: Any, plan: Plan) -> bool:
-        """Run an item with fixtures of its own."""
-        protocol, stack = self._protocol, self._stack
-        began, start = timing.time(), timing.perf_counter()
-        finalizers = [item.teardown]
-        stack[item] = (finalizers, None)
-        values: dict[str, Any] = {}
-        generators: list[tuple[Step, Any]] = []
-        nodeid = item.nodeid
-        if plan.calls:
-            tell_environment(nodeid, "setup")
-            protocol._mark(0)
-        raised = None
-        try:
-            self._set_up(plan, item, values, generators)
-        except BaseException as error:
-            raised = error
-        if raised is not None:
-            hand_over(item, stack, fixtures.active(plan, values, generators), plan.steps[len(values)], raised)
-            protocol.was_set_up(item, nextitem, (began, start), raised)
-            return False
-        if plan.calls:
-            if not protocol.is_silent():
-                hand_over(item, stack, fixtures.active(plan, values, generators))
-                protocol.was_set_up(item, nextitem, (began, start, timing.perf_counter()))
-                return False
-            self._streams.heed_loggers()
-        if "last_type" in _sys_names or "last_exc" in _sys_names:
-            forget_last_exception()
-        tell_environment(nodeid, "call")
-        protocol._mark(1)
-        called = timing.perf_counter()
-        try:
-            result = function(**{name: values[name] for name in plan.arguments})
-        except BaseException as error:
-            raised = error
-        if raised is not None:
-            hand_over(item, stack, fixtures.active(plan, values, generators))
-            protocol.went_wrong(item, nextitem, (began, start, called), raised)
-            return False
-        done = timing.perf_counter()
-        if result is not None or len(finalizers) != 1 or not self._may_end(item, nextitem):
-            hand_over(item, stack, fixtures.active(plan, values, generators))
-            protocol.goes_on(item, nextitem, (began, start, called), done, result)
-            return False
-        if generators and not self._tear_down(item, nextitem, plan, values, generators, (began, start, called, done)):
-            return False
-        return self._end(item, nextitem, began, start, called, done)
-
-    @internal
-    def _set_up(self, plan: Plan, item: Any, values: dict[str, Any], generators: list[tuple[Step, Any]]) -> None:
-        """Set up the fixtures of *plan* in its order: *values* holds those that are ready."""
-        for kind, name, definition, function, arguments, step in plan.quick:
-            if kind == FUNCTION:
-                values[name] = function(**{needed: values[needed] for needed in arguments}) if arguments else function()
-            elif kind == GENERATOR:
-                generator = function(**{needed: values[needed] for needed in arguments}) if arguments else function()
-                self._begin(generator, step, item, values, generators)
-            elif kind == STANDING:
-                values[name] = definition.cached_result[0]
-            elif kind == PARAMETER:
-                values[name] = item.callspec.params[name]
-            else:
-                self._set_up_elaborate(step, item, values, generators)
-
-    @internal
-    def _set_up_elaborate(
-        self, step: Step, item: Any, values: dict[str, Any], generators: list[tuple[Step, Any]]
-    ) -> None:
-        """Set up a fixture that is a method, or looks at its parameter."""
-        given = {needed: values[needed] for needed in step.arguments}
-        if step.wants_request:
-            given["request"] = request_for(step, item)
-        function = function_for(step, item)
-        if not step.generates:
-            values[step.name] = function(**given)
-            return
-        self._begin(function(**given), step, item, values, generators)
-
-    @internal
-    def _begin(
-        self, generator: Any, step: Step, item: Any, values: dict[str, Any], generators: list[tuple[Step, Any]]
-    ) -> None:
-        """Have a fixture's *generator* yield its value."""
-        try:
-            value = next(generator)
-        except StopIteration:
-            # pytest's own code says so, and is shown with it.
-            value = call_fixture_func(fixtures.yield_nothing, request_for(step, item), {})
-        generators.append((step, generator))
-        values[step.name] = value
-
-    @internal
-    def _tear_down(
+    def _go_on(
         self,
+        code: int,
         item: Any,
         nextitem: Any,
-        plan: Plan,
+        times: tuple[float, ...],
+        recipe: Recipe | None,
         values: dict[str, Any],
         generators: list[tuple[Step, Any]],
-        times: tuple[float, float, float, float],
-    ) -> bool:
-        """End the *generators*; whether nothing else is to be done."""
-        raised = None
-        left = 0
-        tell_environment(item.nodeid, "teardown")
-        self._protocol._mark(2)
-        while generators and raised is None:
-            step, generator = generators.pop()
-            try:
-                fixtures.end_generator(step.function, generator)
-            except BaseException as error:
-                raised = error
-                left = list(values).index(step.name)
-        if raised is None and self._protocol.is_silent():
-            return True
-        hand_over(item, self._stack, fixtures.active(plan, values, generators)[:left])
-        self._protocol.was_torn_down(item, nextitem, times, raised)
-        return False
+        more: Any,
+    ) -> None:
+        """Have the rest of *item* go the longer way, from where the native loop has left it."""
+        protocol, below = self._protocol, None
+        if code == TORN_DOWN:
+            more, below = more
+        if recipe is not None:
+            failed = (recipe.plan.steps[len(values)], more) if code == SETUP_RAISED else ()
+            hand_over(item, self._stack, active(recipe.plan, values, generators)[:below], *failed)
+        if code == SETUP_RAISED or code == SETUP_TOLD:
+            protocol.was_set_up(item, nextitem, times, more)
+        elif code == RAISED:
+            protocol.went_wrong(item, nextitem, times, more)
+        elif code == RETURNED:
+            protocol.goes_on(item, nextitem, times[:-1], times[-1], more)
+        else:
+            protocol.was_torn_down(item, nextitem, times, more)
 
-    # ---- what an item needs and leaves
-
-    def _plan_for(self, item: Any) -> Plan | None:
+    def _plan_for(self, item: Any) -> Recipe | None:
         """How to set up the fixtures of *item*, if they are all simple."""
         info = item._fixtureinfo
         callspec = item.__dict__.get("callspec")
-        if callspec is None:
-            recent = self._recent.get(info.argnames)
-            if recent is not None and recent[0] == info.names_closure and recent[1] == info.name2fixturedefs:
-                return recent[2]
-        parameters = callspec.params if callspec is not None else _NOTHING
-        known = self._plans.get((id(info), len(parameters)))
-        if known is not None and known[0] is info:
-            return known[1]
+        parameters = tuple(callspec.params) if callspec is not None else ()
         definitions = info.name2fixturedefs
         key = (
             info.argnames,
             tuple(info.names_closure),
-            tuple(parameters),
+            parameters,
             # For each name in the closure, in an order that depends on nothing else.
-            *[known[-1] for known in definitions.values() if known],
+            *[fixtures.is_direct_parameter(known[-1]) or known[-1] for known in definitions.values() if known],
         )
         try:
-            plan = self._plans_by_fixtures[key]
+            return self._plans[key]
         except KeyError:
-            plan = self._plans_by_fixtures[key] = fixtures.make_plan(info, tuple(parameters))
-        if parameters:
-            # Items of one function share it; others have one of their own.
-            self._plans[id(info), len(parameters)] = (info, plan)
-        elif callspec is None:
-            self._recent[info.argnames] = (list(info.names_closure), dict(info.name2fixturedefs), plan)
-        return plan
+            plan = fixtures.make_plan(info, parameters)
+            self._plans[key] = recipe = None if plan is None else _recipe(plan)
+            return recipe
 
-    @staticmethod
-    def _stand(plan: Plan, item: Any) -> bool:
-        """Whether the fixtures of a wider scope are there, with the item's own parameters, and all others end with it."""
-        callspec = item.__dict__.get("callspec")
-        parameters = callspec.params if callspec is not None else _NOTHING
-        for definition, name in plan.standing:
-            result = definition.cached_result
-            if result is None or result[2] is not None:
-                return False
-            if result[1] is not parameters.get(name):
-                return False
-        if parameters:
-            scopes = callspec._arg2scope
-            for name in parameters:
-                if scopes[name] is not Scope.Function and not any(name == standing for _, standing in plan.standing):
-                    return False
-        return True
 
-    @internal
-    def _may_end(self, item: Any, nextitem: Any) -> bool:
-        """Whether the test has left everything so that nothing is to be told, and nothing to be torn down but its own."""
-        return self._protocol.is_silent() and (
-            nextitem.parent is item.parent or self._collectors.may_leave(item.parent, nextitem)
-        )
+def _recipe(plan: Plan) -> Recipe:
+    return Recipe(
+        plan,
+        [(kind, name, definition, function, list(needed), step) for kind, name, definition, function, needed, step in plan.quick],
+        list(plan.arguments),
+        calls=plan.calls,
+    )
 
-    @internal
-    def _end(self, item: Any, nextitem: Any, began: float, start: float, called: float, done: float) -> bool:
-        """Tear down what :meth:`_may_end` has allowed to, and report; whether nobody could have asked for anything."""
-        if nextitem.parent is item.parent:
-            self._stack.popitem()
-        else:
-            self._collectors.leave(nextitem)
-        attributes = item.__dict__
-        attributes["_request"], attributes["funcargs"] = False, None
-        self._reporter.passed(_new(Passed, (item, began, start, called, done, timing.perf_counter())))
-        if self._protocol._warned:
-            self._protocol.tell_warnings(item)
-            return False
-        return True
+
+# ---- what the native loop leaves to Python
+
+
+@internal
+def _set_up_elaborate(step: Step, item: Any, values: dict[str, Any]) -> tuple[Any, Any]:
+    """Set up a fixture that is a method, or looks at its parameter: its value, and its generator if it has one."""
+    given = {needed: values[needed] for needed in step.arguments}
+    if step.wants_request:
+        given["request"] = request_for(step, item)
+    function = function_for(step, item)
+    if not step.generates:
+        return function(**given), None
+    generator = function(**given)
+    try:
+        return next(generator), generator
+    except StopIteration:
+        return _yields_nothing(step, item), generator
+
+
+@internal
+def _yields_nothing(step: Step, item: Any) -> Any:
+    """What a fixture without a value is told: pytest's own code says so, and is shown with it."""
+    return call_fixture_func(fixtures.yield_nothing, request_for(step, item), {})
+
+
+@internal
+def _yields_again(function: Any) -> None:
+    """What the fixture *function* is told that has yielded a second value."""
+    _teardown_yield_fixture(function, iter((None,)))
 
 
 def forget_last_exception() -> None:

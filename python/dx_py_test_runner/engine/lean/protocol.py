@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -136,6 +137,9 @@ class LeanProtocol:
             (vars(warnings), "_showwarnmsg_impl", self._show),
             (vars(warnings), "showwarning", self._showwarning),
             *((vars(session), name, False) for name in ("_shouldfail", "_shouldstop")),
+            # The native loop reads the clocks themselves.
+            (vars(timing), "time", time.time),
+            (vars(timing), "perf_counter", time.perf_counter),
         ]
         sizes = [(self._unraisable, 0), (self._thread_exceptions, 0), (manager._name2plugin, self._plugin_count)]
         return Glance(sizes=sizes, **watched)
@@ -204,16 +208,19 @@ class LeanProtocol:
         Around each call its plugin says so again, in the same words, and does nothing else for functions that are not
         its own. Once is enough: the first item after its import goes through pytest's own protocol.
         """
-        if self._told_hypothesis or "hypothesis" not in sys.modules:
-            return True
-        self._told_hypothesis = True
-        return False
+        return self._told_hypothesis or "hypothesis" not in sys.modules
+
+    def hypothesis_is_told(self) -> None:
+        """An item is about to go through pytest's own protocol."""
+        self._told_hypothesis = self._told_hypothesis or "hypothesis" in sys.modules
 
     def is_unmarked(self, parent: Any) -> bool:
         """Whether no mark of *parent* and those above it matters to its items."""
         marked = self._marks.get(parent)
         if marked is None:
-            marked = self._marks[parent] = any(True for name in TELLING_MARKS for _ in parent.iter_markers(name))
+            marked = self._marks[parent] = any(mark.name in TELLING_MARKS for mark in parent.own_markers) or (
+                parent.parent is not None and not self.is_unmarked(parent.parent)
+            )
         return not marked
 
     @internal
@@ -396,7 +403,8 @@ class _Phases:
         excinfo = None
         try:
             try:
-                if isinstance(error, TypeError) and (error.__traceback__ is None or error.__traceback__.tb_next is None):
+                if isinstance(error, TypeError) and error.__traceback__ is None:
+                    # The arguments do not fit, nothing has run.
                     self._item.runtest()
                 else:
                     raise error

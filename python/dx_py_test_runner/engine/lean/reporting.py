@@ -39,15 +39,38 @@ class HookReporter:
 class Elsewhere:
     """Tells another process, which tells whoever listens there.
 
-    :param tell: called with each item that has passed.
+    :param tell: called with each item that has passed and is not written down yet.
     :param check: called before that, if the item has left anything otherwise than it was.
+    :param announce: called at most every :data:`PATIENCE` seconds, when there is something new.
     """
 
     spares_reports = True
 
-    def __init__(self, tell: Callable[[Passed], None], check: Callable[[], None]) -> None:
-        self.passed = tell
+    def __init__(
+        self, tell: Callable[[Passed], None], check: Callable[[], None], announce: Callable[[], None]
+    ) -> None:
+        self._tell = tell
+        self._announce = announce
+        self._announced = 0.0
         self.check = check
+
+    def passed(self, passed: Passed) -> None:
+        """An item has passed."""
+        self._tell(passed)
+        self._say(passed[-1])
+
+    def ran(self, _items: list[Any], _records: bytes) -> None:
+        """Items have passed, and have been written down."""
+        self._say(timing.perf_counter())
+
+    def until(self) -> float:
+        """When the other process wants to hear of what is written down, by the clock of durations."""
+        return self._announced + PATIENCE
+
+    def _say(self, now: float) -> None:
+        if now - self._announced > PATIENCE:
+            self._announced = now
+            self._announce()
 
     def begins(self, _item: Any) -> None:
         """The other process knows."""
@@ -63,7 +86,7 @@ class TerminalAlone:
     """Does to the terminal reporter what three reports of a passed item would, and makes none of them.
 
     What it writes is held back for as long as nobody could notice: until something else is written, or more than
-    :data:`_PATIENCE` has passed.
+    :data:`PATIENCE` has passed.
 
     :param tell: called first with each item that has passed.
     :param hold: told how many of those items the user has not seen yet.
@@ -84,7 +107,7 @@ class TerminalAlone:
         self._width = 0
         self._flushed = self._looked = 0.0
         # Otherwise output that is not captured could overtake it.
-        self._patience = _PATIENCE if config.option.capture == "fd" else -1.0
+        self._patience = PATIENCE if config.option.capture == "fd" else -1.0
         encoding = getattr(self._writer._file, "encoding", None) or "utf-8"
         self._page = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
         self._dot = self._writer.markup(".", green=True).encode()
@@ -165,6 +188,18 @@ class TerminalAlone:
             self.flush()
         else:
             self._hold(self._held_items)
+
+    def ran(self, items: list[Any], records: bytes) -> None:
+        """*items* have passed one after the other, and *records* of them have been written."""
+        self.passed_run(items, records)
+        now = timing.perf_counter()
+        if now - self._flushed > self._patience:
+            self._flushed = now
+            self.flush()
+
+    def until(self) -> float:
+        """When the user wants to see what is held back, by the clock of durations."""
+        return self._flushed + self._patience
 
     def passed_run(self, items: list[Any], records: bytes) -> None:
         """*items* have passed one after the other, somewhere else; *records* are their times, as in the journal."""
@@ -288,7 +323,7 @@ class TerminalAlone:
                 reporter._write_progress_information_if_past_edge()
 
 
-_PATIENCE = 0.01
+PATIENCE = 0.01
 """Seconds: less than a screen takes to show a change."""
 
 _NARROWEST, _DEFAULT_WIDTH = 40, 80

@@ -17,7 +17,7 @@ from dx_py_test_runner._native import Silence, all_propagate
 _fstat = os.fstat  # as it was before any test replaced it
 
 
-_HEEDS_LOGGERS = "attached_loggers" in getattr(catching_logs, "__slots__", ())
+HEEDS_LOGGERS = "attached_loggers" in getattr(catching_logs, "__slots__", ())
 """Whether this pytest listens to other loggers than the root."""
 
 
@@ -103,19 +103,20 @@ class Streams:
         for handler in reversed(self._handlers):
             self._root.removeHandler(handler)
 
-    def heed_loggers(self) -> None:
-        """Listen to loggers that pass nothing on to the root logger, as pytest does since 9.2 in each phase."""
-        if not _HEEDS_LOGGERS:
-            return
+    def heed_loggers(self) -> bool:
+        """Listen to loggers that pass nothing on to the root logger, as pytest does since 9.2 in each phase; whether there are any."""
+        if not HEEDS_LOGGERS:
+            return False
         loggers = self._root.manager.loggerDict
         if not self._apart and type(loggers) is dict and all_propagate(loggers):
-            return
+            return False
         apart = [logger for logger in loggers.values() if not logger.__dict__.get("propagate", True)]
         self._leave_loggers()
         self._apart = [logger for logger in apart if isinstance(logger, logging.Logger) and logger is not self._root]
         for logger in self._apart:
             for handler in self._handlers:
                 logger.addHandler(handler)
+        return bool(self._apart)
 
     def _leave_loggers(self) -> None:
         while self._apart:
