@@ -6,6 +6,7 @@ mod choice;
 mod content;
 mod environment;
 mod glance;
+mod making;
 mod mapping;
 mod pages;
 mod plain;
@@ -34,6 +35,8 @@ mod _native {
     use super::environment::Variable;
     #[pymodule_export]
     use super::glance::{all_propagate, Glance};
+    #[pymodule_export]
+    use super::making::ItemMaker;
     #[pymodule_export]
     use super::mapping::Mapping;
     #[pymodule_export]

@@ -52,7 +52,7 @@ class InlineLoop:
     ) -> None:
         page, items = self.tower.page, list(self.session.items)
         following = [items[start] for start, _stop in parts[1:]]
-        for (start, stop), behind in zip(parts, [*following, None], strict=True):
+        for (start, stop), behind in zip(parts, [*following, None]):
             while start < stop:
                 if page.begins(start):
                     page.item = None

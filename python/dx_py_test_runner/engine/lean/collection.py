@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from _pytest import fixtures, python
@@ -288,6 +288,20 @@ def _prefixes(patterns: list[str]) -> tuple[str, ...] | None:
     return tuple(patterns)
 
 
+class _Selection(NamedTuple):
+    """Which functions become items without another look, for the native ``ItemMaker``."""
+
+    function: type
+    prefixes: tuple[str, ...]
+    ignored: frozenset[str]
+    not_plain: int
+    closures: dict[tuple[str, ...], FuncFixtureInfo | None]
+    other: Callable[[str, Any, list[Any]], None]
+
+
+_IGNORED = frozenset(python.IGNORED_ATTRIBUTES)
+
+
 class _Collecting:
     """One call of ``PyCollector.collect``."""
 
@@ -304,11 +318,16 @@ class _Collecting:
             self._lean = not guards.why_off(guards.COLLECT, self._ihook)
         self._is_marked = any([node.own_markers for node in collector.iter_parents()])
         self._plain = self._lean and self._may_have_plain_functions()
-        self._item = items.maker(collector)
+        self._items = items.maker(collector)
         self._class = collector.obj if type(collector) is Class else None
         self._closures: dict[tuple[str, ...], FuncFixtureInfo | None] = {}
         if self._plain and not self._uses_fixtures():
             self._closures[()] = FuncFixtureInfo((), (), [], {})
+        self._selection = None
+        if self._plain and self._class is None and self._prefixes is not None:
+            self._selection = _Selection(
+                FunctionType, self._prefixes, _IGNORED, _NOT_PLAIN, self._closures, self._make
+            )
 
     def _may_have_plain_functions(self) -> bool:
         """Whether nothing around the functions says how often, or with which fixtures, they run."""
@@ -341,10 +360,13 @@ class _Collecting:
         found = []
         for names in dicts:
             values: list[Any] = []
-            for name, value in list(names.items()):
-                if name not in python.IGNORED_ATTRIBUTES and name not in seen:
-                    seen.add(name)
-                    self._make(name, value, values)
+            if self._selection is not None:
+                self._items.collect(names, seen, values, self._selection)
+            else:
+                for name, value in list(names.items()):
+                    if name not in python.IGNORED_ATTRIBUTES and name not in seen:
+                        seen.add(name)
+                        self._make(name, value, values)
             found.append(values)
         return [node for values in reversed(found) for node in values]
 
@@ -417,7 +439,7 @@ class _Collecting:
             closure = self._closures[arguments] = self._closure(name, function)
         if closure is None:
             return None
-        return self._item(name, function, closure)
+        return self._items.make(name, function, closure)
 
     @internal
     def _closure(self, name: str, function: Any) -> FuncFixtureInfo | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 from _pytest import nodes
 from _pytest.fixtures import FuncFixtureInfo, TopRequest
@@ -17,6 +17,7 @@ from _pytest.mark.structures import NodeKeywords, get_unpacked_marks
 from _pytest.python import Class, Function, FunctionDefinition, Module
 from _pytest.stash import Stash
 
+from dx_py_test_runner._native import ItemMaker
 from dx_py_test_runner.engine.frames import internal
 
 try:
@@ -26,10 +27,7 @@ except ImportError:  # before pytest 9.1
 
 _new = object.__new__
 
-# Both are frozen: their own constructors set each value by name.
-_set_argnames, _set_initialnames, _set_closure, _set_definitions = (
-    FuncFixtureInfo.__dict__[name].__set__ for name in ("argnames", "initialnames", "names_closure", "name2fixturedefs")
-)
+# Frozen: its own constructor sets each value by name.
 if NodeId is not None:
     _set_path, _set_names, _set_params, _set_text = (NodeId.__dict__[name].__set__ for name in ("path", "names", "params", "_str_cache"))
 
@@ -102,52 +100,51 @@ def make(
     return item
 
 
-@internal
-def maker(parent: Any) -> Callable[[str, Any, Any], Any]:
+class Common(NamedTuple):
+    """What the items of one collector have in common, for the native :class:`ItemMaker`."""
+
+    item: type
+    info: type
+    node_id: type | None
+    new: Callable[[type], Any]
+    parent: Any
+    config: Any
+    session: Any
+    path: Any
+    id_path: Any
+    """Path and names of the parent's id; of an older pytest, its id as text and None."""
+    id_names: tuple[str, ...] | None
+    bind: bool
+    """Whether each item has an instance of its class."""
+    marks_of: Callable[[Any], list[Any]]
+
+
+def maker(parent: Any) -> ItemMaker:
     """What makes the items of plain functions of *parent*: as :func:`make`, from a name, the function and its fixtures.
 
     The fixtures are a ``FuncFixtureInfo``; the item's shares no list or dictionary with it.
     """
-    config, session, path = parent.config, parent.session, parent.path
-    bind = type(parent) is Class
-    if NodeId is not None:
-        id_path, id_names = parent._id.path, parent._id.names
+    id_path, id_names = (parent.nodeid, None) if NodeId is None else (parent._id.path, tuple(parent._id.names))
+    return ItemMaker(
+        Common(
+            Function,
+            FuncFixtureInfo,
+            NodeId,
+            _new,
+            parent,
+            parent.config,
+            parent.session,
+            parent.path,
+            id_path,
+            id_names,
+            type(parent) is Class,
+            _marks_of,
+        )
+    )
 
-    def make_item(name: str, function: Any, closure: Any) -> Any:
-        __tracebackhide__ = True
-        item = _new(Function)
-        item.name = item.originalname = name
-        item.parent = parent
-        item.config = config
-        item.session = session
-        item.path = path
-        if NodeId is None:
-            item._nodeid = parent.nodeid + "::" + name
-        else:
-            item._id = made = _new(NodeId)
-            _set_path(made, id_path)
-            _set_names(made, (*id_names, name))
-            _set_params(made, None)
-            _set_text(made, None)
-        if bind:
-            item._instance = instance = parent.newinstance()
-            item._obj = getattr(instance, name)
-        else:
-            item._instance = None
-            item._obj = function
-        if function.__dict__:
-            marks = list(get_unpacked_marks(item._obj))
-            if marks:
-                item.own_markers = marks
-        item._fixtureinfo = fixtures = _new(FuncFixtureInfo)
-        _set_argnames(fixtures, closure.argnames)
-        _set_initialnames(fixtures, closure.initialnames)
-        item.fixturenames = names = closure.names_closure.copy()
-        _set_closure(fixtures, names)
-        _set_definitions(fixtures, closure.name2fixturedefs.copy())
-        return item
 
-    return make_item
+def _marks_of(function: Any) -> list[Any]:
+    return list(get_unpacked_marks(function))
 
 
 # ---- what is made when it is looked at
