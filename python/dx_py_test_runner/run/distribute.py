@@ -17,12 +17,12 @@ def run_items(session: Any, tower: Tower, hazard: str | None, after_fork: Callab
 
     :param after_fork: called in each worker before it runs anything.
     """
-    alone = session.config.option.isolation == "test"
-    groups = groups_of([item.nodeid for item in session.items], alone=alone)
-    if session.config.option.dist == "loadgroup":
+    option = session.config.option
+    groups = groups_of([item.nodeid for item in session.items], alone=option.isolation == "test")
+    if option.dist == "loadgroup":
         groups = join(groups, [_xdist_group(item) for item in session.items])
     count = _workers(session, hazard, groups)
-    if count == 1 and not (alone and not hazard):
+    if count == 1 and not (option.isolation and _may_fork(session, hazard)):
         from dx_py_test_runner.run.inline import InlineLoop
 
         InlineLoop(session, tower).run()
@@ -30,6 +30,11 @@ def run_items(session: Any, tower: Tower, hazard: str | None, after_fork: Callab
         from dx_py_test_runner.run.coordinate import Coordinator
 
         Coordinator(session, tower, groups, count, after_fork).run()
+
+
+def _may_fork(session: Any, hazard: str | None) -> bool:
+    """Whether tests may have processes of their own if that is asked for, and be it only one."""
+    return bool(session.items) and not why_one_process(session.config, session.items, hazard, automatic=False)
 
 
 def _xdist_group(item: Any) -> str | None:

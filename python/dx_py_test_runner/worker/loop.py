@@ -183,6 +183,10 @@ class Worker:
 
     def _tell_passed(self, passed: Passed) -> None:
         """Write down an item that has passed in silence; whoever reads it is told now and then."""
+        if self._current == self.spoken:
+            # What it has said is on its way, and must not be overtaken.
+            self.link.send(journal.PASSES, self._current, journal.record(self._current, passed[1:]))
+            return
         self.passes.append(self._current, passed[1:])
         end = passed[-1]
         if end - self._told > PATIENCE:
@@ -191,6 +195,8 @@ class Worker:
 
     _current = 0
     _told = 0.0
+    spoken: int | None = None
+    """The item of which a report was sent last."""
 
     def _indexes(
         self, groups: list[tuple[int, int]], tokens: Tokens, first: tuple[int, int] | None
@@ -233,11 +239,10 @@ class Worker:
             self.link.send(LASTING, None, names)
 
 
-def _where(interrupt: BaseException) -> str:
-    trace = interrupt.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""
+def _where(interrupt: BaseException) -> tuple[str, int] | None:
+    """File and line that pytest would name."""
+    crash = pytest.ExceptionInfo.from_exception(interrupt).getrepr(style="no").reprcrash
+    return None if crash is None else (crash.path, crash.lineno)
 
 
 def _save_coverage() -> None:
@@ -266,6 +271,7 @@ class Sender:
     def pytest_runtest_logreport(self, report: Any) -> None:
         from dx_py_test_runner.engine.reports import to_data
 
+        self._worker.spoken = self._page.item
         self._link.send(journal.REPORT, self._page.item, to_data(self._worker.config, report))
 
     @pytest.hookimpl(tryfirst=True)
