@@ -44,8 +44,7 @@ class RunPlugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_addoption(self, parser: Any, pluginmanager: Any) -> None:
         self._pass_unnoticed(pluginmanager.get_plugin("pytestconfig"))
-        for name in options.BLOCKED_PLUGINS:
-            pluginmanager.set_blocked(name)
+        xdist_names.keep_out(pluginmanager)
         xdist_names.be_listed(pluginmanager)
         options.add_options(parser)
 
