@@ -31,7 +31,7 @@ help:
 	@echo "make venv         make .venv and install the project into it, editable"
 	@echo "make example      run the example's tests with dx-py"
 	@echo "make test         everything that has to pass before a commit"
-	@echo "make test-all     the behaviour cases in all modes, not only in three (long)"
+	@echo "make test-all     the behaviour cases in all modes, not only in five (long)"
 	@echo "make deaths       the whole matrix of causes, places and modes of death"
 	@echo "make conformance  real projects under dx-py and under pytest (downloads them)"
 	@echo "make failures     the same projects with assertions broken on purpose: what is printed about them"
@@ -74,7 +74,7 @@ test: venv
 	else \
 		set -x; cargo test --locked --workspace; \
 	fi
-	$(call side_by_side,tests --modes=cold,lean,warm,parallel)
+	$(call side_by_side,tests --modes=cold,lean,warm,parallel,workers)
 
 test-all: venv
 	$(call side_by_side,tests)

@@ -146,6 +146,20 @@ def test_bytecode_of_ours_is_used_for_the_same_text_alone(project):
     assert "test_more" in output
 
 
+def test_bytecode_of_ours_moves_with_its_module(project):
+    text = "def test_name(): assert test_name.__code__.co_filename == (lambda: 0).__code__.co_filename == __file__\n"
+    (project / "before").mkdir()
+    (project / "before/test_moves.py").write_text(text)
+    run(project, "before", captured=True, PYTHONDONTWRITEBYTECODE="")
+    [cache] = project.glob("before/__pycache__/*-dx-py-*.pyc")
+    status = cache.stat()
+    (project / "before").rename(project / "after")
+    code, output, _ = run(project, "after", captured=True, PYTHONDONTWRITEBYTECODE="")
+    assert code == 0 and "1 passed" in output
+    [cache] = project.glob("after/__pycache__/*-dx-py-*.pyc")
+    assert cache.stat().st_mtime_ns == status.st_mtime_ns and cache.stat().st_ino == status.st_ino
+
+
 def test_bytecode_of_pytests_is_read(project):
     run(project, "test_which.py", captured=False, PYTHONDONTWRITEBYTECODE="")
     _, output, _ = run(project, "test_which.py", "-rA", captured=True)

@@ -18,42 +18,17 @@ from dx_py_test_runner.engine.lean import guards
 from dx_py_test_runner.run import coordinate, doctor, inline  # noqa: F401  # or the first session that needs one takes it away again
 from dx_py_test_runner.run.plugin import RunPlugin
 from dx_py_test_runner.tower.job import Job
+from dx_py_test_runner.wire.journal import Journal
+from dx_py_test_runner.wire.status import StatusPage
 
 DX_PY = (shutil.which("dx-py", path=str(Path(sys.executable).parent)), "test", "--no-daemon", "-n", "1")
 GUARDED = "DX_PY_PYTESTER_GUARDED"  # with that in the environment, sessions that are monitored are not lean
 PYTEST = ((sys.executable, "-mpytest"), (sys.executable, "-m", "pytest"))
 
 
-class NoPage:
-    """A status page that nobody reads."""
-
-    stop = False
-    phase = 0
-    doing = ""
-    item = None
-
-    def set_silent(self, count):
-        pass
-
-
-class NoJournal:
-    """A journal that nobody will resume from."""
-
-    def check(self):
-        pass
-
-    def append(self, kind, index, value=None):
-        pass
-
-    def append_passed(self, index, times):
-        pass
-
-    def set_unshown(self, count):
-        pass
-
-
 class NoTower:
-    """The place of a process that is nobody's run: no supervisor, no levels."""
+    """The place of a process that is nobody's run: its status page and its journal are real, but no supervisor reads them, and
+    there are no levels."""
 
     def __init__(self, args):
         self.job = Job(
@@ -68,9 +43,18 @@ class NoTower:
             levels=False,
             carry={},
         )
-        self.page = NoPage()
-        self.journal = NoJournal()
+        self.page = StatusPage.create()
+        self.journal = Journal.create()
         self.lasting = []
+
+    def tell(self, message, fds=()):
+        """There is no supervisor."""
+
+    def close(self):
+        """Behind the session. What a test has kept of that may still write to the page."""
+        self.journal.detach()
+        os.close(self.journal.fd)
+        os.close(self.page.fd)
 
 
 class InnerRun(RunPlugin):
@@ -88,7 +72,11 @@ _popen = pytester.Pytester.popen
 
 def main(args=None, plugins=None):
     """`_pytest.config.main`, as pytester calls it."""
-    return _main(args, plugins=[InnerRun(NoTower(args)), *(plugins or ())])
+    tower = NoTower(args)
+    try:
+        return _main(args, plugins=[InnerRun(tower), *(plugins or ())])
+    finally:
+        tower.close()
 
 
 def command(words):

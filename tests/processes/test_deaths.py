@@ -154,6 +154,40 @@ def test_last_test_of_each_file_dies(place: DxPy, mode: Mode) -> None:
     assert (ended.code, ended.counts) == (1, {"failed": 6, "passed": 6}), ended
 
 
+_DIES_BEHIND_SUBTESTS = """
+    import os
+
+    def test_first(subtests):
+        with subtests.test("passes"):
+            pass
+        with subtests.test("fails"):
+            assert False
+        os._exit(0)
+
+    def test_last():
+        pass
+"""
+
+
+@pytest.mark.parametrize("verbose", [False, True], ids=["plain", "verbose"])
+@pytest.mark.parametrize("mode", MODES[:4], ids=str)
+def test_subtests_are_no_phases(place: DxPy, mode: Mode, verbose: bool) -> None:
+    """Their reports are no sign that the test which then dies had ended; and nothing is printed twice about it."""
+    for letter in "ab":
+        place.write(f"test_{letter}.py", _DIES_BEHIND_SUBTESTS)
+    for _ in range(2 if mode.start == "warm" else 1):
+        ended = place.test(*mode.args, *(["-v"] if verbose else []), patience=BOUND)
+    assert ended.code == 1, ended
+    progress, _, rest = ended.out.partition("= FAILURES =")
+    assert rest.count("exited with status 0 while running test_") == 2, ended
+    if verbose:
+        assert progress.count("collecting") == 1, ended
+        assert progress.count("test_a.py::test_first SUBFAILED") == progress.count("test_a.py::test_first FAILED") == 1, ended
+    else:
+        lines = [line.split()[:2] for line in progress.splitlines() if line.startswith(("test_", "u", "F"))]
+        assert lines == [["test_a.py", "uF."], ["test_b.py", "uF."]], ended
+
+
 _NO_WORKER_BEGINS = """
     import os
 

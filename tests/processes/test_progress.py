@@ -39,6 +39,7 @@ def test_fixture_passes(subtests):
     with subtests.test():
         pass
 """,
+    "test_subtests_first.py": "def test_a(subtests):\n    with subtests.test(): pass\ndef test_b(): pass\n",
     "test_skips.py": "import pytest\ndef test_a(): pytest.skip('no')\ndef test_b(): pass\n",
     "test_table.py": "import pytest\n@pytest.mark.parametrize('n', range(75))\ndef test_a(n): pass\ndef test_b(): pass\n",
     "test_warns.py": "import warnings\ndef test_a(): warnings.warn('careful')\ndef test_b(): pass\n",
@@ -46,6 +47,7 @@ def test_fixture_passes(subtests):
 
 MODES = {
     "one process": (["-n1"], 1),
+    "one worker": (["-n1", "--isolation=process"], 1),
     "workers": (["-n2"], 1),
     "warm workers": (["-n2"], 2),
 }

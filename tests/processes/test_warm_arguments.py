@@ -116,3 +116,18 @@ def test_the_list_of_known_tests_is_the_one_that_pytest_writes(project: DxPy) ->
                 run(*line)
                 written.append(kept.read_text())
             assert written[0] == written[1], (before, line)
+
+
+def test_what_a_request_leaves_open_is_the_projects_to_say(place: DxPy) -> None:
+    """Not the request's for which it was loaded."""
+    place.write("pyproject.toml", '[tool.dx-py]\nnumprocesses = 2\nisolation = "test"\n')
+    place.write("test_one.py", """
+        import os
+        seen = []
+        def test_worker(): seen.append(os.environ["PYTEST_XDIST_WORKER_COUNT"]); assert seen[0] == "2"
+        def test_alone(): assert not seen
+    """)
+    # A worker for each of several tests is the project's setting; one for both is asked for at first.
+    assert place.test("-n", "1", "--isolation=process").counts == {"failed": 2}
+    assert place.test().counts == {"passed": 2}, place.log()
+    assert place.test("-n", "1", "--isolation=process").counts == {"failed": 2}

@@ -156,7 +156,7 @@ def output_differences(theirs: Outcome, own: Outcome, options: Options, mode: Mo
     if options.compare_output is False:
         return []
     before, after = theirs.stdout, own.stdout
-    if not mode.serial or options.compare_output == "summary":
+    if options.compare_output == "summary" or (options.shown_at_once and not mode.serial):
         before, after = summary_part(without_progress(before)), summary_part(without_progress(after))
     if not options.order:
         before, after = sorted(before), sorted(after)

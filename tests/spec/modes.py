@@ -10,7 +10,7 @@ class Mode:
     """`arguments` stand between `dx-py test` and the case's own.
 
     `passes`: how often the case is run; the last pass is compared.
-    `serial`: one test at a time, so the whole output is comparable, otherwise its summary part.
+    `serial`: all tests run in one process, the run's own. What they show at once stands where it does under pytest.
     `recorded`: with the recording plugin. A plugin that listens makes the runner call hooks which it would
     otherwise pass over, so there are modes without it, which compare exit codes and output alone.
     `side`: the folder of the mode's projects; all of one length, because pytest shortens long lines.
@@ -28,12 +28,16 @@ class Mode:
 #: Real pytest: what all others are compared with.
 ORACLE = Mode("pytest", side="side-o")
 
+#: Two workers, if there is something for two to do; otherwise one, which is a process of its own all the same.
+WORKERS = ("-n", "2", "--isolation=process")
+
 DX_MODES = (
     Mode("cold", ("--no-daemon", "-n", "1"), side="side-c"),
     Mode("warm", ("-n", "1"), passes=2, daemon=True, side="side-w"),
-    Mode("parallel", ("--no-daemon", "-n", "2"), serial=False, side="side-p"),
-    Mode("warm-parallel", ("-n", "2"), passes=2, daemon=True, serial=False, side="side-q"),
+    Mode("parallel", ("--no-daemon", *WORKERS), serial=False, side="side-p"),
+    Mode("warm-parallel", WORKERS, passes=2, daemon=True, serial=False, side="side-q"),
     Mode("lean", ("--no-daemon", "-n", "1"), recorded=False, side="side-l"),
+    Mode("workers", ("--no-daemon", *WORKERS), serial=False, recorded=False, side="side-f"),
     Mode("default", (), passes=2, daemon=True, serial=False, recorded=False, side="side-d"),
 )
 

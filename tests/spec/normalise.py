@@ -45,6 +45,8 @@ RULES = [
 #: and what dx-py says about itself.
 DROPPED = re.compile(r"^(plugins: |\[gw\d+\] \w+ -- Python |dx-py: )")
 
+WORKER_FAILED = re.compile(r"^(?:INTERNALERROR> )?RuntimeError: worker \d+ failed:$")
+
 SUMMARY = re.compile(
     r"^=== (ERRORS|FAILURES|XFAILURES|PASSES|XPASSES|warnings summary.*|short test summary info"
     r"|slowest .*durations|.* in <TIME>|no tests ran.*) ===$"
@@ -59,9 +61,14 @@ def normalise(text: str, folders: dict[str, str]) -> list[str]:
         text = text.replace(path, folders[path])
     lines = [normalise_line(line) for line in text.splitlines()]
     lines = [line for line in lines if not DROPPED.match(line)]
-    for drop in (without_internal_source, without_internal_frames, without_internal_entries):
+    for drop in (without_worker, without_internal_source, without_internal_frames, without_internal_entries):
         lines = drop(lines)
     return lines
+
+
+def without_worker(lines: list[str]) -> list[str]:
+    """Drop that it was a worker in which an internal error arose: the words, and the traceback of its run in front of its own."""
+    return [line for line, before in zip(lines, ["", *lines]) if not any(map(WORKER_FAILED.match, (line, before)))]
 
 
 def without_internal_entries(lines: list[str]) -> list[str]:

@@ -71,6 +71,7 @@ class Options:
     modes: tuple[str, ...] = ()
     order: bool = True
     compare_output: bool | str = True
+    shown_at_once: bool = False
     compare_longrepr: bool = True
     compare_sections: bool = True
     compare_files: tuple[str, ...] = ()
@@ -231,7 +232,7 @@ def checked(key: str, value: object, block: Block, source: str) -> object:
         value = [value] if isinstance(value, str) else value
         good = isinstance(value, list) and all(isinstance(item, str) for item in value)
         value = tuple(value) if good else value
-    elif key in ("order", "compare-longrepr", "compare-sections", "optional", "tally"):
+    elif key in ("order", "compare-longrepr", "compare-sections", "optional", "shown-at-once", "tally"):
         good = isinstance(value, bool)
     elif key == "compare-output":
         good = isinstance(value, bool) or value == "summary"

@@ -56,7 +56,7 @@ arguments = sys.argv[1:]
 if arguments[0] == "daemon":
     sys.exit(0)
 arguments.pop(0)
-while arguments and arguments[0] in ("--no-daemon", "-n"):
+while arguments and arguments[0] in ("--no-daemon", "-n", "--isolation=process"):
     del arguments[: 2 if arguments[0] == "-n" else 1]
 {extra}
 os.execv({pytest!r}, [{pytest!r}, *arguments])

@@ -98,11 +98,13 @@ def test_texts_may_be_left_open():
     assert compared(own, compare_longrepr=False) != []
 
 
-def test_progress_is_compared_in_serial_modes_only():
+def test_progress_is_compared():
     own = truth()
     own.stdout[0] = "test_a.py F.   [ 50%]"
-    assert "stdout under pytest" in compared(own, "cold")[0]
-    assert compared(own, "parallel") == []
+    for mode in ("cold", "parallel"):
+        assert "stdout under pytest" in compared(own, mode)[0]
+    assert "stdout under pytest" in compared(own, "cold", shown_at_once=True)[0]
+    assert compared(own, "parallel", shown_at_once=True) == []
     assert compared(own, "cold", compare_output="summary") == []
 
 

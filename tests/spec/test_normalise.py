@@ -110,6 +110,14 @@ def test_the_runners_own_entries_are_dropped_from_long_tracebacks():
     ]
 
 
+def test_which_worker_had_an_internal_error_is_dropped():
+    frame = '  File "{}", line 3, in run\n'
+    text = "Traceback (most recent call last):\n" + frame.format("/x/test_a.py") + "TypeError: no"
+    own = "Traceback (most recent call last):\n" + frame.format("/x/dx_py_test_runner/run/coordinate.py")
+    assert normalise(f"{own}RuntimeError: worker 0 failed:\n{text}", {}) == normalise(text, {}) != []
+    assert "RuntimeError: no worker" in normalise("RuntimeError: no worker", {})
+
+
 def test_a_tracebacks_of_the_project_is_kept():
     text = "___ test_it ___\n\n    def test_it():\n>       assert 0\nE       assert 0\n\ntest_a.py:3: AssertionError"
     assert normalise(text, {}) == text.splitlines()

@@ -115,6 +115,7 @@ def test_options_that_are_not_given():
         modes=(),
         order=True,
         compare_output=True,
+        shown_at_once=False,
         compare_longrepr=True,
         compare_sections=True,
         compare_files=(),
@@ -234,7 +235,7 @@ def test_modes_by_name_and_by_group():
     assert modes_named(()) == DX_MODES
     assert [mode.name for mode in modes_named(("warm", "cold"))] == ["cold", "warm"]
     assert [mode.name for mode in modes_named(("serial",))] == ["cold", "warm", "lean"]
-    assert [mode.name for mode in modes_named(("fresh",))] == ["cold", "parallel", "lean"]
+    assert [mode.name for mode in modes_named(("fresh",))] == ["cold", "parallel", "lean", "workers"]
     assert [mode.name for mode in modes_named(("parallel",))] == ["parallel"]
     assert modes_named(("none",)) == ()
     with pytest.raises(ValueError, match="no mode 'fast'"):

@@ -45,6 +45,11 @@ CAPTURED = "$captured"
 """In the data of a report: what is written to the terminal about it is lost under pytest."""
 
 
+def phase_of(data: dict[str, Any]) -> str:
+    """The phase that has ended with the report of which *data* is made; '' if none has, as with a subtest's."""
+    return "" if _CONTEXT in data else data.get("when") or ""
+
+
 class _Drawn(TerminalRepr):
     """What is left of an explanation that draws itself: its text. Unlike a plain string it has no short form."""
 

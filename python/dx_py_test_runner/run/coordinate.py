@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -79,11 +79,12 @@ class Coordinator:
         self._processes: list[Process] = []
         self._last_phase: dict[int, str] = {}
         self._stop: BaseException | None = None
+        self._place: tuple[str, int] | None = None
 
     def run(self) -> None:
         """Run every item; raises as pytest's loop does when the session must stop."""
         self.tower.journal.append(journal.IDS, None, self._ids)
-        temporary = _share_temporary_folder(self.config)
+        temporary = _share_temporary_folder(self.config, self._count)
         try:
             for number in range(self._count):
                 self._fork(number, None)
@@ -100,7 +101,7 @@ class Coordinator:
             if temporary is not None:
                 temporary.settle()
         if self._stop is not None:
-            raise self._stop
+            _raise_at(self._stop, self._place)
 
     # ---- processes
 
@@ -271,6 +272,8 @@ class Coordinator:
             self.tower.lasting.append(value)
         elif kind == loop.STOPPED and index is None:
             process.ended = True
+        elif kind == journal.PASSES and index is not None:
+            self._release(self._order.add_run(index, 1, value))
         elif index is not None:
             self._take(kind, index, value)
         elif kind == journal.WARNING:
@@ -288,7 +291,8 @@ class Coordinator:
         if kind == journal.START:
             self._last_phase[index] = ""
         elif kind == journal.REPORT:
-            self._last_phase[index] = value.get("when") or self._last_phase.get(index, "")
+            if phase := reports.phase_of(value):
+                self._last_phase[index] = phase
             if value.get("outcome") == "failed" and self.config.option.maxfail == 1:
                 self._limit.value = min(self._limit.value, index)
         elif kind in (loop.STOPPED, loop.EXIT, loop.INTERRUPT):
@@ -312,6 +316,10 @@ class Coordinator:
         hook = self.config.hook
         self._reporter.flush()
         nodeid = self.session.items[index].nodeid
+        if kind in (journal.REPORT, loop.EXIT, loop.INTERRUPT) and self._reporter.spares_reports:
+            # The test may not have been begun here: who runs it waits with that for as long as it may yet pass in silence.
+            self._reporter.begins(self.session.items[index])
+            self._reporter.flush()
         if kind == journal.REPORT:
             report = reports.from_data(self.config, value)
             with silence(self.config) if value.get(reports.CAPTURED) else contextlib.nullcontext():
@@ -326,7 +334,7 @@ class Coordinator:
             message, code = value
             self._stop = pytest.exit.Exception(message, code)
         elif kind == loop.INTERRUPT:
-            self._stop = KeyboardInterrupt()
+            self._stop, self._place = KeyboardInterrupt(), value
         elif kind == loop.STOPPED:
             self._stop = self.session.Interrupted(value)
 
@@ -337,6 +345,14 @@ class Coordinator:
             self._stop = self.session.Interrupted(self.session.shouldstop)
         if self._stop is not None:
             self._limit.value = min(self._limit.value, index)
+
+
+def _raise_at(error: BaseException, place: tuple[str, int] | None) -> NoReturn:
+    """Raise *error*, as if it came from *place*, a file and a line: pytest says where a run was interrupted."""
+    if place is not None:
+        name, line = place
+        exec(compile("raise error", name, "exec").replace(co_firstlineno=line), {"error": error})
+    raise error
 
 
 def _nobody(_passed: Passed) -> None:
@@ -352,11 +368,11 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
             continue
 
 
-def _share_temporary_folder(config: Any) -> SharedBase | None:
-    """Workers make their temporary folders below one numbered folder of the run, made by whoever needs it first."""
+def _share_temporary_folder(config: Any, count: int) -> SharedBase | None:
+    """*count* workers make their temporary folders below one numbered folder of the run, made by whoever needs it first."""
     factory = getattr(config, "_tmp_path_factory", None)
     if factory is None or getattr(factory, "_basetemp", None) is not None:
         return None
-    shared = SharedBase(factory)
+    shared = SharedBase(factory, count)
     shared.install()
     return shared

@@ -20,14 +20,14 @@ def run_items(session: Any, tower: Tower, hazard: str | None, after_fork: Callab
 
     :param after_fork: called in each worker before it runs anything.
     """
-    alone = session.config.option.isolation == "test"
+    option = session.config.option
     ids = node_ids(session.items)
-    groups = groups_of(ids, alone=alone)
-    if session.config.option.dist == "loadgroup":
+    groups = groups_of(ids, alone=option.isolation == "test")
+    if option.dist == "loadgroup":
         groups = join(groups, [_xdist_group(item) for item in session.items])
     count = tower.processes = _workers(session, hazard, groups, tower.pace)
     began = time.perf_counter()
-    if count == 1 and not (alone and not hazard):
+    if count == 1 and not (option.isolation and _may_fork(session, hazard)):
         from dx_py_test_runner.run.inline import InlineLoop
 
         InlineLoop(session, tower, ids).run()
@@ -36,6 +36,11 @@ def run_items(session: Any, tower: Tower, hazard: str | None, after_fork: Callab
 
         Coordinator(session, tower, ids, groups, count, after_fork).run()
     tower.pace.tell(len(ids), time.perf_counter() - began, alone=count == 1)
+
+
+def _may_fork(session: Any, hazard: str | None) -> bool:
+    """Whether tests may have processes of their own if that is asked for, and be it only one."""
+    return bool(session.items) and not why_one_process(session.config, session.items, hazard, automatic=False)
 
 
 def _xdist_group(item: Any) -> str | None:

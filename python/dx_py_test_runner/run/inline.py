@@ -121,12 +121,14 @@ class InlineLoop:
                 hook.pytest_runtest_logreport(report=report)
             hook.pytest_runtest_logfinish(nodeid=nodeid, location=item.location)
         elif kind == journal.START:
+            last[nodeid] = ""
             hook.pytest_runtest_logstart(nodeid=nodeid, location=tuple(value))
         elif kind == journal.REPORT:
-            report = reports.from_data(self.config, value)
-            if isinstance(report, pytest.TestReport):
-                last[nodeid] = report.when or ""
-            hook.pytest_runtest_logreport(report=report)
+            if nodeid not in last:
+                # A subtest of a test that might yet have passed in silence.
+                hook.pytest_runtest_logstart(nodeid=nodeid, location=self.session.items[self._index[nodeid]].location)
+            last[nodeid] = reports.phase_of(value) or last.get(nodeid, "")
+            hook.pytest_runtest_logreport(report=reports.from_data(self.config, value))
         elif kind == journal.FINISH:
             hook.pytest_runtest_logfinish(nodeid=nodeid, location=tuple(value))
 

@@ -46,7 +46,7 @@ def add_options(parser: Any) -> None:
         "--isolation",
         choices=("process", "test"),
         default=None,
-        help="What tests share: a worker process (default), or nothing (a fork for each test).",
+        help="What tests share: a worker process, even where the run's own would do, or nothing (a fork for each test).",
     )
     group.addoption(
         "--engine",

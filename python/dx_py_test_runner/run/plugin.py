@@ -43,10 +43,16 @@ class RunPlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_addoption(self, parser: Any, pluginmanager: Any) -> None:
-        for name in options.BLOCKED_PLUGINS:
-            pluginmanager.set_blocked(name)
+        self._pass_unnoticed(pluginmanager.get_plugin("pytestconfig"))
+        xdist_names.keep_out(pluginmanager)
         xdist_names.be_listed(pluginmanager)
         options.add_options(parser)
+
+    def _pass_unnoticed(self, config: Any) -> None:
+        """The user has called pytest without us: what the session knows of that call must not say otherwise."""
+        given = config.invocation_params
+        others = [plugin for plugin in given.plugins or () if plugin is not self]
+        config.invocation_params = type(given)(args=given.args, plugins=others or None, dir=given.dir)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_load_initial_conftests(self, early_config: Any) -> Generator[None, object, object]:
@@ -104,6 +110,9 @@ class RunPlugin:
         self._checkpoint("configured", session, self._profile(config))
         assertion.begin_ahead(config, lambda fd: self.tower.tell({"op": "compile", "run": self.tower.job.number}, [fd]))
         # Ends in pytest_collection_finish, which pytest calls in any case. A wrapper would be seen in internal errors.
+        if self.tower.job.carry:
+            # "collecting ..." is on the screen already.
+            self._collecting.enter_context(silence(config))
         self._collecting.enter_context(lean_collection(session, self._begin_module, self._end_module))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

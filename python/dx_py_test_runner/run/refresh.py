@@ -11,7 +11,7 @@ import random
 import sys
 from typing import Any
 
-from dx_py_test_runner.run import fit, known_tests
+from dx_py_test_runner.run import fit, known_tests, settings
 from dx_py_test_runner.run.inline import silence
 from dx_py_test_runner.run.printed import Printed
 from dx_py_test_runner.tower.job import Job
@@ -23,9 +23,11 @@ def for_job(name: str, job: Job, session: Any, profile: fit.Profile, printed: Pr
         printed.again()
     config = session.config
     parsed = fit.parse_again(config, job.args, job.env)
-    for key, value in parsed.items():
-        if value != profile.parsed.get(key):
-            setattr(config.option, key, value)
+    changed = {key: value for key, value in parsed.items() if value != profile.parsed.get(key)}
+    vars(config.option).update(changed)
+    if not changed.keys().isdisjoint(settings.KEYS):
+        # What this request leaves open is the project's to say, not the first request's.
+        settings.apply(config)
     _set_arguments(config, job, parsed)
     _renew_cache_plugins(session)
     _renew_known_plugins(config, parsed)

@@ -67,5 +67,4 @@ def apply(config: Any) -> None:
             raise pytest.UsageError(f"{path}: [tool.dx-py] {name} is {table[name]!r}; it must be {' or '.join(allowed)}")
         if getattr(option, name) is None:
             setattr(option, name, table[name])
-    option.isolation = option.isolation or "process"
     option.engine = option.engine or "lean"

@@ -10,6 +10,16 @@ import importlib.util
 import os
 from typing import Any
 
+from dx_py_test_runner.run.options import BLOCKED_PLUGINS
+
+
+def keep_out(pluginmanager: Any) -> None:
+    """Have pytest-xdist loaded by nobody: not by its entry point, nor by ``-p``, which unblocks what it names."""
+    for name in BLOCKED_PLUGINS:
+        pluginmanager.set_blocked(name)
+    unblock = pluginmanager.unblock
+    pluginmanager.unblock = lambda name: name not in BLOCKED_PLUGINS and unblock(name)
+
 
 def be_listed(pluginmanager: Any) -> None:
     """Let pytest find an installed pytest-xdist among its plugins, as ``required_plugins`` and the header want it."""

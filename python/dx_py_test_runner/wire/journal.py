@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LENGTH = struct.Struct("<I")
 _HEADER = struct.Struct("=QQ")
+_RECORD = struct.Struct("=IcI5d")
 _RECORD_BODY = struct.Struct("=cI5d")
 RECORD_INDEX, RECORD_TIMES = struct.Struct("=5xI40x"), struct.Struct("=9x5d")
 """What can be read of a record: an item that has passed is an entry of one size, with its length, a letter, its index and its times."""
@@ -35,6 +36,11 @@ WARNING = "warning"
 PASSED = "passed"
 PASSES = "passes"
 """Items that have passed one after the other: only ever told, and written as their records."""
+
+
+def record(index: int, times: tuple[float, ...]) -> bytes:
+    """The record of the item *index*."""
+    return _RECORD.pack(_RECORD_BODY.size, b"t", index, *times)
 
 
 def dumps(value: Any) -> bytes:

@@ -43,6 +43,13 @@ class PassLog:
             self._become_private(count)
         return self._records
 
+    def renew(self) -> None:
+        """Whoever has been given :meth:`room` has to ask again."""
+        if not self._detached:
+            before = self._records
+            self._records = Records(self._map, _COUNT_SIZE, before.end)
+            before.close()
+
     def append(self, index: int, times: tuple[float, ...]) -> None:
         """Write down that the item *index* has passed."""
         if self._detached:

@@ -187,7 +187,15 @@ class Worker:
 
     def _tell_passed(self, passed: Passed) -> None:
         """Write down an item that has passed in silence."""
-        self.passes.append(self.page.item, passed[1:])
+        index = self.page.item
+        if index == self.spoken:
+            # What it has said is on its way, and must not be overtaken.
+            self.link.send(journal.PASSES, index, journal.record(index, passed[1:]))
+        else:
+            self.passes.append(index, passed[1:])
+
+    spoken: int | None = None
+    """The item of which a report was sent last."""
 
     def _groups(
         self, groups: list[tuple[int, int]], tokens: Tokens, first: tuple[int, int] | None
@@ -278,6 +286,8 @@ class Sender:
     def pytest_runtest_logreport(self, report: Any) -> None:
         from dx_py_test_runner.engine.reports import to_data
 
+        self._worker.spoken = self._page.item
+        self._worker.passes.renew()
         self._link.send(journal.REPORT, self._page.item, to_data(self._worker.config, report))
 
     @pytest.hookimpl(tryfirst=True)

@@ -16,8 +16,9 @@ from typing import Any
 class SharedBase:
     """Replaces ``getbasetemp`` of a ``TempPathFactory`` until the first call in each process."""
 
-    def __init__(self, factory: Any) -> None:
+    def __init__(self, factory: Any, workers: int) -> None:
         self._factory = factory
+        self._workers = workers
         self._lock = os.memfd_create("dx-py-basetemp", os.MFD_CLOEXEC)
         self._page = mmap.mmap(-1, mmap.PAGESIZE)
         self._run_pid = os.getpid()
@@ -48,7 +49,7 @@ class SharedBase:
         finally:
             fcntl.lockf(self._lock, fcntl.LOCK_UN)
         factory._basetemp = shared
-        if os.getpid() != self._run_pid:
+        if os.getpid() != self._run_pid and self._workers > 1:
             own = shared / f"popen-{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')}"
             own.mkdir(mode=0o700, exist_ok=True)
             factory._basetemp = own

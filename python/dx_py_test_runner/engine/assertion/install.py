@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _imp
 import contextlib
 import marshal
 import os
@@ -111,7 +112,8 @@ class _Reading:
     """In place of pytest's function that reads cached bytecode: what is not cached is compiled at once.
 
     pytest then runs it in a frame of its own, as always, and does not write it to its cache, where others would find it.
-    It is cached beside that under a name of its own, with a hash of the text that it was made of.
+    It is cached beside that under a name of its own, with a hash of the text that it was made of: a file that has moved with its
+    cache keeps it.
     """
 
     def __init__(self, read_pyc: Callable[..., CodeType | None]) -> None:
@@ -187,12 +189,14 @@ def _code_of(source: Path, cache: Path, stash: Any) -> CodeType | None:
         text = _read(name)
     except OSError:
         return None
-    origin = MAGIC_NUMBER + _native.hash_bytes(os.fsencode(source) + b"\0" + text)
+    origin = MAGIC_NUMBER + _native.hash_bytes(text)
     with contextlib.suppress(OSError, EOFError, ValueError, TypeError):
         cached = _read(str(cache))
         if cached.startswith(origin):
             code = marshal.loads(memoryview(cached)[len(origin) :])
             if isinstance(code, CodeType):
+                if code.co_filename != name:
+                    _imp._fix_co_filename(code, name)
                 return code
     pack = stash.get(pack_key, None)
     code = pack.get(text, name) if pack is not None else None
