@@ -18,6 +18,7 @@ from dx_py_test_runner.engine.lean import guards
 from dx_py_test_runner.run import coordinate, doctor, inline  # noqa: F401  # or the first session that needs one takes it away again
 from dx_py_test_runner.run.plugin import RunPlugin
 from dx_py_test_runner.tower.job import Job
+from dx_py_test_runner.tower.pace import Pace
 from dx_py_test_runner.wire.journal import Journal
 from dx_py_test_runner.wire.status import StatusPage
 
@@ -43,6 +44,7 @@ class NoTower:
             levels=False,
             carry={},
         )
+        self.pace = Pace()
         self.page = StatusPage.create()
         self.journal = Journal.create()
         self.lasting = []

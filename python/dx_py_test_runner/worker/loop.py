@@ -253,11 +253,10 @@ def parts(groups: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int, int | N
             yield stop - 1, stop, None if group is None else group[0]
 
 
-def _where(interrupt: BaseException) -> str:
-    trace = interrupt.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""
+def _where(interrupt: BaseException) -> tuple[str, int] | None:
+    """File and line that pytest would name."""
+    crash = pytest.ExceptionInfo.from_exception(interrupt).getrepr(style="no").reprcrash
+    return None if crash is None else (crash.path, crash.lineno)
 
 
 def _save_coverage() -> None:
