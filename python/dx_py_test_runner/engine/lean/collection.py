@@ -40,6 +40,7 @@ _REGISTERS_NODES = pytest.__version__.startswith("9.2.")
 
 _collect = PyCollector.collect
 _all_argument_names = fixtures.getfuncargnames
+_all_names_with_defaults = python.get_default_arg_names
 
 
 @contextmanager
@@ -56,13 +57,16 @@ def lean_collection(
         return
     names = _Names(session.config)
     relays = files.Relays(session) if files.are_known() else None
+    infos = _FixtureInfos(session._fixturemanager)
 
     @internal
     def collect(self: Any) -> Any:
         __tracebackhide__ = True
         if type(self) not in (Module, Class) or not names.collect_imported_tests:
             return _collect(self)
-        return _Collecting(self, names, relays).collect()
+        collecting = _Collecting(self, names, relays)
+        with infos.shared_below(self) if collecting.is_plain else contextlib.nullcontext():
+            return collecting.collect()
 
     manager = session._fixturemanager
     parse, reorder = manager.parsefactories, fixtures.reorder_items
@@ -88,8 +92,10 @@ def lean_collection(
         for owner, name, lean in (
             (PyCollector, "collect", collect),
             (manager, "parsefactories", parsefactories),
+            (manager, "getfixtureinfo", infos.of),
             (fixtures, "reorder_items", reorder_items),
             (fixtures, "getfuncargnames", _names_of_arguments),
+            (python, "get_default_arg_names", _names_with_defaults),
             (python, "import_path", importing.import_path),
             *_for_files(session, relays, begins or _ignore, ends or _ignore),
         ):
@@ -288,6 +294,47 @@ def _prefixes(patterns: list[str]) -> tuple[str, ...] | None:
     return tuple(patterns)
 
 
+class _FixtureInfos:
+    """``FixtureManager.getfixtureinfo``: functions with the same arguments, side by side, see the same fixtures."""
+
+    def __init__(self, manager: Any) -> None:
+        self._real = manager.getfixtureinfo
+        self._parent: Any = None
+        self._known: dict[tuple[Any, ...], FuncFixtureInfo] = {}
+
+    @contextmanager
+    def shared_below(self, parent: Any) -> Iterator[None]:
+        """While *parent* collects functions, and nobody but pytest is asked about them."""
+        before = self._parent, self._known
+        self._parent, self._known = parent, {}
+        try:
+            yield
+        finally:
+            self._parent, self._known = before
+
+    @internal
+    def of(self, node: Any, func: Any, cls: type | None) -> FuncFixtureInfo:
+        __tracebackhide__ = True
+        if (
+            type(node) is not FunctionDefinition
+            or node.parent is not self._parent
+            or type(func) is not FunctionType
+            or any(mark.name == "usefixtures" for mark in node.own_markers)
+        ):
+            return self._real(node, func, cls)
+        # Looked up where pytest does: it may be replaced there.
+        arguments = fixtures.getfuncargnames(func, name=node.name, cls=cls)
+        key = (arguments, frozenset(fixtures._get_direct_parametrize_args(node)))
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = _copy_of(self._real(node, func, cls))
+        return _copy_of(known)
+
+
+def _copy_of(info: FuncFixtureInfo) -> FuncFixtureInfo:
+    return FuncFixtureInfo(info.argnames, info.initialnames, info.names_closure.copy(), info.name2fixturedefs.copy())
+
+
 class _Selection(NamedTuple):
     """Which functions become items without another look, for the native ``ItemMaker``."""
 
@@ -317,7 +364,7 @@ class _Collecting:
             self._ihook = collector.ihook
             self._lean = not guards.why_off(guards.COLLECT, self._ihook)
         self._is_marked = any([node.own_markers for node in collector.iter_parents()])
-        self._plain = self._lean and self._may_have_plain_functions()
+        self.is_plain = self._plain = self._lean and self._may_have_plain_functions()
         self._items = items.maker(collector)
         self._class = collector.obj if type(collector) is Class else None
         self._closures: dict[tuple[str, ...], FuncFixtureInfo | None] = {}
@@ -454,9 +501,27 @@ class _Collecting:
 
 def _names_of_arguments(function: Any, name: str = "", cls: type | None = None) -> tuple[str, ...]:
     """``_pytest.compat.getfuncargnames``, without a signature for what is plainly a function of a module."""
-    if cls is None and type(function) is FunctionType and not function.__dict__:
+    if cls is None and _is_itself(function):
         return _argument_names(function, name, None)
     return _all_argument_names(function, name=name, cls=cls)
+
+
+def _names_with_defaults(function: Any) -> tuple[str, ...]:
+    """``_pytest.compat.get_default_arg_names``, without a signature for what is plainly a function."""
+    if not _is_itself(function) or function.__code__.co_posonlyargcount:
+        return _all_names_with_defaults(function)
+    code, defaults, more = function.__code__, function.__defaults__ or (), function.__kwdefaults__ or {}
+    count = code.co_argcount
+    keywords = code.co_varnames[count : count + code.co_kwonlyargcount]
+    return (*code.co_varnames[count - len(defaults) : count], *[name for name in keywords if name in more])
+
+
+def _is_itself(function: Any) -> bool:
+    """Whether the signature of *function* is that of its own code: nothing says otherwise."""
+    return type(function) is FunctionType and function.__dict__.keys() <= _MARKED
+
+
+_MARKED = frozenset({"pytestmark"})
 
 
 def _argument_names(function: Any, name: str, owner: type | None) -> tuple[str, ...]:
