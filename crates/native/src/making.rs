@@ -62,32 +62,30 @@ impl ItemMaker {
         function: &Bound<'py, PyAny>,
         closure: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (py, common) = (name.py(), &self.common);
-        let item = common.new.bind(py).call1((&common.item,))?;
-        set(&item, intern!(py, "name"), name)?;
-        set(&item, intern!(py, "originalname"), name)?;
-        set(&item, intern!(py, "parent"), common.parent.bind(py))?;
-        set(&item, intern!(py, "config"), common.config.bind(py))?;
-        set(&item, intern!(py, "session"), common.session.bind(py))?;
-        set(&item, intern!(py, "path"), common.path.bind(py))?;
-        self.identify(&item, name)?;
-        let none = py.None().into_bound(py);
-        if common.bind {
-            let instance = common.parent.bind(py).call_method0(intern!(py, "newinstance"))?;
-            let bound = instance.getattr(name.cast::<PyString>()?)?;
-            set(&item, intern!(py, "_instance"), &instance)?;
-            set(&item, intern!(py, "_obj"), &bound)?;
-        } else {
-            set(&item, intern!(py, "_instance"), &none)?;
-            set(&item, intern!(py, "_obj"), function)?;
-        }
-        if !attributes(function)?.is_empty() {
-            let marks = common.marks_of.bind(py).call1((item.getattr(intern!(py, "_obj"))?,))?;
-            if marks.is_truthy()? {
-                set(&item, intern!(py, "own_markers"), &marks)?;
-            }
-        }
+        let item = self.begin(name, name, function, None)?;
+        let none = name.py().None().into_bound(name.py());
+        self.mark(&item, function, &none)?;
         self.furnish(&item, closure)?;
+        Ok(item)
+    }
+
+    /// The item *name* of the function *function*, which is *original* to its collector, for one set of its parameters (*callspec*). All
+    /// of them share *info*.
+    #[pyo3(signature = (name, original, function, info, callspec, /))]
+    fn make_variant<'py>(
+        &self,
+        name: &Bound<'py, PyAny>,
+        original: &Bound<'py, PyAny>,
+        function: &Bound<'py, PyAny>,
+        info: &Bound<'py, PyAny>,
+        callspec: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = name.py();
+        let item = self.begin(name, original, function, Some(callspec))?;
+        set(&item, intern!(py, "callspec"), callspec)?;
+        self.mark(&item, function, callspec)?;
+        set(&item, intern!(py, "_fixtureinfo"), info)?;
+        set(&item, intern!(py, "fixturenames"), &info.getattr(intern!(py, "names_closure"))?)?;
         Ok(item)
     }
 
@@ -118,7 +116,56 @@ impl ItemMaker {
 }
 
 impl ItemMaker {
-    fn identify(&self, item: &Bound<'_, PyAny>, name: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// An item with its place and its function.
+    fn begin<'py>(
+        &self,
+        name: &Bound<'py, PyAny>,
+        original: &Bound<'py, PyAny>,
+        function: &Bound<'py, PyAny>,
+        callspec: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (py, common) = (name.py(), &self.common);
+        let item = common.new.bind(py).call1((&common.item,))?;
+        set(&item, intern!(py, "name"), name)?;
+        set(&item, intern!(py, "originalname"), original)?;
+        set(&item, intern!(py, "parent"), common.parent.bind(py))?;
+        set(&item, intern!(py, "config"), common.config.bind(py))?;
+        set(&item, intern!(py, "session"), common.session.bind(py))?;
+        set(&item, intern!(py, "path"), common.path.bind(py))?;
+        self.identify(&item, name, original, callspec)?;
+        let none = py.None().into_bound(py);
+        if common.bind {
+            let instance = common.parent.bind(py).call_method0(intern!(py, "newinstance"))?;
+            let bound = instance.getattr(original.cast::<PyString>()?)?;
+            set(&item, intern!(py, "_instance"), &instance)?;
+            set(&item, intern!(py, "_obj"), &bound)?;
+        } else {
+            set(&item, intern!(py, "_instance"), &none)?;
+            set(&item, intern!(py, "_obj"), function)?;
+        }
+        Ok(item)
+    }
+
+    /// Give it the marks of its function and of its parameters, if there are any.
+    fn mark(&self, item: &Bound<'_, PyAny>, function: &Bound<'_, PyAny>, callspec: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = item.py();
+        if callspec.is_none() && attributes(function)?.is_empty() {
+            return Ok(());
+        }
+        let marks = self.common.marks_of.bind(py).call1((item.getattr(intern!(py, "_obj"))?, callspec))?;
+        if marks.is_truthy()? {
+            set(item, intern!(py, "own_markers"), &marks)?;
+        }
+        Ok(())
+    }
+
+    fn identify(
+        &self,
+        item: &Bound<'_, PyAny>,
+        name: &Bound<'_, PyAny>,
+        original: &Bound<'_, PyAny>,
+        callspec: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         let (py, common) = (item.py(), &self.common);
         let (Some(kind), Some(above)) = (&common.node_id, &common.id_names) else {
             let text = format!("{}::{name}", common.id_path.bind(py));
@@ -127,10 +174,16 @@ impl ItemMaker {
         let id = common.new.bind(py).call1((kind,))?;
         let none = py.None().into_bound(py);
         let mut names: Vec<Bound<'_, PyAny>> = above.bind(py).iter().collect();
-        names.push(name.clone());
+        names.push(original.clone());
+        let params = match callspec {
+            Some(callspec) if callspec.getattr(intern!(py, "_idlist"))?.is_truthy()? => {
+                callspec.getattr(intern!(py, "id"))?
+            }
+            _ => none.clone(),
+        };
         set(&id, intern!(py, "path"), common.id_path.bind(py))?;
         set(&id, intern!(py, "names"), PyTuple::new(py, names)?.as_any())?;
-        set(&id, intern!(py, "params"), &none)?;
+        set(&id, intern!(py, "params"), &params)?;
         set(&id, intern!(py, "_str_cache"), &none)?;
         set(item, intern!(py, "_id"), &id)
     }

@@ -116,7 +116,7 @@ class Common(NamedTuple):
     id_names: tuple[str, ...] | None
     bind: bool
     """Whether each item has an instance of its class."""
-    marks_of: Callable[[Any], list[Any]]
+    marks_of: Callable[[Any, Any], list[Any]]
 
 
 def maker(parent: Any) -> ItemMaker:
@@ -143,8 +143,12 @@ def maker(parent: Any) -> ItemMaker:
     )
 
 
-def _marks_of(function: Any) -> list[Any]:
-    return list(get_unpacked_marks(function))
+def _marks_of(function: Any, callspec: Any) -> list[Any]:
+    """The marks of a function and of its parameters (None: it has none)."""
+    marks = list(get_unpacked_marks(function))
+    if callspec is not None:
+        marks.extend(callspec.marks)
+    return marks
 
 
 # ---- what is made when it is looked at
@@ -199,6 +203,20 @@ def _make_late(self: Any, name: str) -> Any:
 
 # ---- in pytest's constructors
 
+
+class _Latest:
+    """The maker of the collector that was asked for last."""
+
+    parent: Any = None
+    maker: Any = None
+
+
+def _maker_for(parent: Any) -> ItemMaker:
+    if _Latest.parent is not parent:
+        _Latest.parent, _Latest.maker = parent, maker(parent)
+    return _Latest.maker
+
+
 _from_parent = Function.__dict__["from_parent"]
 _init = Function.__init__
 _node_init = nodes.Node.__init__
@@ -224,6 +242,7 @@ def made_lean() -> Iterator[None]:
         yield
     finally:
         Function.from_parent = _from_parent
+        _Latest.parent = _Latest.maker = None
 
 
 @internal
@@ -237,6 +256,9 @@ def _from_parent_lean(kind: type[Function], parent: Any, **more: Any) -> Any:
             base = more.get("originalname") or name
             function = given if given is not None else parent.obj.__dict__.get(base)
             if type(function) is FunctionType and "__wrapped__" not in function.__dict__:
+                info = more.get("fixtureinfo")
+                if kind is Function and given is None and callspec is not None and info is not None:
+                    return _maker_for(parent).make_variant(name, base, function, info, callspec)
                 return make(
                     kind,
                     parent,
@@ -244,7 +266,7 @@ def _from_parent_lean(kind: type[Function], parent: Any, **more: Any) -> Any:
                     function,
                     bound=given is None,
                     callspec=callspec,
-                    fixtureinfo=more.get("fixtureinfo"),
+                    fixtureinfo=info,
                     originalname=base,
                 )
     return _from_parent.__get__(None, kind)(parent, **more)
