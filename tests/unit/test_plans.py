@@ -170,12 +170,14 @@ def test_the_status_page_is_shared_with_a_fork():
     page.close()
 
 
-def test_several_processes_are_tried_first_and_kept_while_they_take_less():
-    assert several_pay(None, None)
-    assert several_pay(None, 3.0)
-    assert not several_pay(None, 0.1)
-    assert several_pay(0.12, 0.1)
-    assert not several_pay(0.1, 0.12)
+def test_several_processes_are_tried_first_and_kept_while_they_should_take_less():
+    assert several_pay(None, None, 2)
+    assert several_pay(None, 3.0, 2)
+    assert not several_pay(None, 0.1, 2)
+    assert not several_pay(0.09, 0.1, 2)
+    assert several_pay(0.12, 0.1, 2)
+    assert several_pay(0.09, 0.1, 8)
+    assert not several_pay(9.0, 9.0, 1)
 
 
 @given(st.integers(1, 1000), st.integers(1, 1000), st.floats(0.001, 1000), st.booleans())

@@ -60,7 +60,7 @@ def _workers(session: Any, hazard: str | None, groups: list[Group], pace: Pace) 
         available = min(available, option.maxprocesses)
     if automatic:
         alone, several = (pace.expected(len(session.items), alone=alone) for alone in (True, False))
-        if not several_pay(alone, several):
+        if not several_pay(alone, several, available):
             return 1
     reason = why_one_process(session.config, session.items, hazard, automatic=automatic)
     return 1 if reason else worker_count(available, groups)

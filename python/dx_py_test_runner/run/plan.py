@@ -51,14 +51,23 @@ def join(groups: list[Group], labels: list[str | None]) -> list[Group]:
 
 
 SHORT = 0.2
-"""Seconds: forking two workers, and their first writes to pages that they share, take about 50 ms of each core."""
+"""Seconds that a run of several processes takes at most for one of one process to be tried."""
+
+FORKING = 0.05
+"""Seconds that several processes take before they are of use: to be forked, and to write first to pages that they share."""
 
 
-def several_pay(alone: float | None, several: float | None) -> bool:
-    """Whether several processes are worth starting, from the seconds that the same items have taken before (None: never tried)."""
+def several_pay(alone: float | None, several: float | None, available: int) -> bool:
+    """Whether several processes are worth starting, if *available* can run at the same time.
+
+    :param alone: seconds that one process has taken for the same items (None: never tried).
+    :param several: the same of several.
+    """
     if several is None:
         return True
-    return several >= SHORT if alone is None else several < alone
+    if alone is None:
+        return several >= SHORT
+    return FORKING + alone / available < alone
 
 
 def worker_count(available: int, groups: list[Group]) -> int:
