@@ -6,11 +6,15 @@ everything that earlier runs left for the user to look at.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import fcntl
 import mmap
 import os
 from pathlib import Path
 from typing import Any
+
+from _pytest import pathlib
 
 
 class SharedBase:
@@ -32,6 +36,7 @@ class SharedBase:
         vars(self._factory).pop("getbasetemp", None)
         if self._factory._basetemp is None:
             self._factory._basetemp = self._read()
+            self._clean_up_at_the_end()
         os.close(self._lock)
 
     def _get(self) -> Path:
@@ -44,7 +49,7 @@ class SharedBase:
         try:
             shared = self._read()
             if shared is None:
-                shared = factory.getbasetemp()
+                shared = self._make()
                 self._write(shared)
         finally:
             fcntl.lockf(self._lock, fcntl.LOCK_UN)
@@ -55,6 +60,32 @@ class SharedBase:
             factory._basetemp = own
         return factory._basetemp
 
+    def _make(self) -> Path:
+        """As pytest makes it. But what it does then when its process ends would come too early in a worker: the folder is the run's."""
+        if os.getpid() == self._run_pid:
+            return self._factory.getbasetemp()
+        names = ("register_cleanup_lock_removal", "cleanup_numbered_dir")
+        before = {name: getattr(pathlib, name) for name in names}
+        vars(pathlib).update(dict.fromkeys(names, _nothing))
+        try:
+            return self._factory.getbasetemp()
+        finally:
+            vars(pathlib).update(before)
+
+    def _clean_up_at_the_end(self) -> None:
+        """What was left out when a worker made the folder."""
+        factory = self._factory
+        if factory._basetemp is None or factory._given_basetemp is not None:
+            return
+        keep = 0 if factory._retention_policy == "none" else factory._retention_count
+        stack = getattr(factory, "_exit_stack", None)
+        register = atexit.register if stack is None else stack.callback
+        with contextlib.suppress(OSError):  # tests may have removed it
+            made = factory._basetemp.stat().st_mtime
+            if keep != 0:
+                pathlib.register_cleanup_lock_removal(pathlib.get_lock_path(factory._basetemp), register)
+            register(pathlib.cleanup_numbered_dir, factory._basetemp.parent, "pytest-", keep, made - pathlib.LOCK_TIMEOUT)
+
     def _read(self) -> Path | None:
         length = int.from_bytes(self._page[:4], "little")
         return Path(os.fsdecode(self._page[4 : 4 + length])) if length else None
@@ -63,3 +94,7 @@ class SharedBase:
         data = os.fsencode(path)
         self._page[4 : 4 + len(data)] = data
         self._page[:4] = len(data).to_bytes(4, "little")
+
+
+def _nothing(*_args: Any) -> None:
+    """Done in the run, at its end."""
