@@ -110,6 +110,13 @@ struct Stretch<'a, 'py> {
     wall: f64,
 }
 
+impl Stretch<'_, '_> {
+    /// Whether *item*, which may be None, is a child of the same parent.
+    fn is_above(&self, item: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Ok(!item.is_none() && item.getattr(intern!(item.py(), "parent"))?.is(&self.parent))
+    }
+}
+
 type Answer = PyResult<Option<(u8, Py<PyAny>)>>;
 
 #[pymethods]
@@ -168,10 +175,9 @@ impl PlainLoop {
                 break;
             }
             self.begin(position);
-            let chosen = if next.is_none() || !self.is_entered(&stretch.parent)? {
-                None
-            } else {
-                self.around.choice.get().look(&item, stretch.quiet)?
+            let chosen = match self.is_entered(&stretch.parent)? {
+                true => self.around.choice.get().look(&item, stretch.quiet)?,
+                false => None,
             };
             let Some(chosen) = chosen.filter(|_| self.has_told_hypothesis(py)) else {
                 return Ok((code::OTHER, py.None()));
@@ -289,7 +295,7 @@ impl PlainLoop {
     /// An item has passed: what it leaves is what pytest leaves.
     fn end(&self, stretch: &Stretch<'_, '_>, position: usize, running: Running<'_>) -> PyResult<()> {
         let py = running.item.py();
-        if running.next.getattr(intern!(py, "parent"))?.is(&stretch.parent) {
+        if stretch.is_above(&running.next)? {
             self.around.stack.bind(py).call_method0(intern!(py, "popitem"))?;
         } else {
             self.around.leave.bind(py).call1((&running.next,))?;
@@ -406,7 +412,7 @@ impl PlainLoop {
     /// Whether all that the next item does not share can be left without anything happening.
     fn may_end(&self, stretch: &Stretch<'_, '_>, running: &Running<'_>) -> PyResult<bool> {
         let py = running.item.py();
-        if running.next.getattr(intern!(py, "parent"))?.is(&stretch.parent) {
+        if stretch.is_above(&running.next)? {
             return Ok(true);
         }
         self.around.may_leave.bind(py).call1((&stretch.parent, &running.next))?.is_truthy()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+import pluggy
 import pytest
 
 from dx_py_test_runner.engine import reports
@@ -39,7 +40,8 @@ class InlineLoop:
     def run(self) -> None:
         """Run every item; raises as pytest's loop does when the session must stop."""
         done = self._resume() if self.tower.job.carry.get("resume") else set()
-        self.config.pluginmanager.register(JournalPlugin(self), "dx-py-journal")
+        # Without telling others of it: it has nothing for them, and they would look through it.
+        pluggy.PluginManager.register(self.config.pluginmanager, JournalPlugin(self), "dx-py-journal")
         self.tower.journal.append(journal.IDS, None, self._ids)
         self._replay_into_own_journal()
         reporter = reporter_for(self.config, self._tell_passed, self.tower.journal.set_unshown)

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Generator
 from typing import Any
 
+import pluggy
 import pytest
 
 from dx_py_test_runner.engine import assertion, frozen, garbage, hypothesis_plugin
@@ -176,6 +177,8 @@ class RunPlugin:
         ready = (lambda: self._get_ready(config)) if name == "collected" else None
 
         def when_idle() -> None:
+            # Otherwise looked for among all distributions by each run: its header says it.
+            vars(pluggy).setdefault("__version__", pluggy.__version__)
             inputs.remember_contents()
             known_tests.look_ahead(config)
 

@@ -40,20 +40,23 @@ class Collectors:
         return True
 
     def may_leave(self, parent: Any, nextitem: Any) -> bool:
-        """Whether tearing down what *nextitem* does not share with an item of *parent* does nothing."""
-        if nextitem.parent is parent:
+        """Whether tearing down what *nextitem* (None: there is none) does not share with an item of *parent* does nothing."""
+        if nextitem is not None and nextitem.parent is parent:
             return True
         for node in reversed(list(self._stack)[:-1]):
             if _is_above(node, nextitem):
                 return True
             if not self._is_inert(node) or len(self._stack[node][0]) != 1:
                 return False
-        return False
+        return nextitem is None
 
     def leave(self, nextitem: Any) -> None:
         """Tear down the item on top and what *nextitem* does not share, as :meth:`may_leave` has allowed it."""
         stack = self._stack
         stack.popitem()
+        if nextitem is None:
+            stack.clear()
+            return
         parent = nextitem.parent
         while (top := next(reversed(stack))) is not parent and not _is_above(top, nextitem):
             stack.popitem()
@@ -81,7 +84,7 @@ def folder_of(collector: Any) -> Any:
 
 
 def _is_above(node: Any, item: Any) -> bool:
-    above = item.parent
+    above = None if item is None else item.parent
     while above is not None:
         if above is node:
             return True
