@@ -16,12 +16,17 @@ from hypothesis import strategies as st
 
 from spec.bench import Bench
 from spec.compare import differences
-from spec.modes import DX_MODES
+from spec.modes import DX_MODES, Mode
 from spec.parser import parse
 
 SUITES = int(os.environ.get("DX_PY_RANDOM_SUITES", "12"))
 SCOPES = ("function", "class", "module", "package", "session")
-MODES = [mode for mode in DX_MODES if mode.name in ("cold", "lean")]
+MODES = [
+    *(mode for mode in DX_MODES if mode.name in ("cold", "lean")),
+    # One worker for all files: what is set up is shared as in one process.
+    Mode("worker", ("--no-daemon", "-n", "1", "--isolation=process"), serial=False, recorded=False, side="side-f"),
+]
+SHOWN_AT_ONCE = ("-s", "--capture=sys")
 
 HELPER = """
 import os, sys
@@ -194,12 +199,13 @@ def suites(draw: st.DrawFn) -> str:
     if draw(st.booleans()):
         parts.append(block("sub/__init__.py", ""))
     options = draw(st.sampled_from(["", "-rA", "-x", "--maxfail=2", "-s", "--capture=sys", "-p no:logging", "-q"]))
+    at_once = str(options in SHOWN_AT_ONCE or any("capsys.disabled" in part for part in parts)).lower()
     config = "[pytest]\npythonpath = .\nmarkers = other: nothing\naddopts = -p no:cacheprovider\n"
     return "\n".join(
         [
             "## A random suite",
             "",
-            '```toml\ncompare-files = ["order.log"]\ntally = false\n```',
+            f'```toml\ncompare-files = ["order.log"]\ntally = false\nshown-at-once = {at_once}\n```',
             block("pytest.ini", config),
             *parts,
             f"```console\n$ pytest {options}".rstrip() + "\nexit 0: 0 passed\n```\n",
