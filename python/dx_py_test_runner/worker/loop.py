@@ -175,6 +175,10 @@ class Worker:
                 self.link.send(INTERRUPT, current, _where(interrupt))
                 return
             page.item = None
+            if self.session.shouldfail:
+                # Enough have failed here alone, and all that is left is behind them: the run need not say so first.
+                self.link.send(STOPPED, None)
+                return
             if self.session.shouldstop:
                 self.link.send(STOPPED, current, str(self.session.shouldstop))
                 return
