@@ -96,3 +96,19 @@ def test_names_that_the_terminal_cannot_show_are_written_as_by_pytest(
     for _ in range(times):
         ended = suite.test(*(["--no-daemon"] if times == 1 else []), *mode, "-p", "no:cacheprovider")
     assert without_time(ended.out) == without_time(expected.out)
+
+
+@pytest.mark.parametrize(("option", "ran"), [("-x", 1), ("--maxfail=2", 2)])
+def test_a_worker_stops_at_its_own_failures(place: DxPy, option: str, ran: int) -> None:
+    """Before the run has heard of them."""
+    place.write("test_many.py", """
+        import pytest
+        @pytest.mark.parametrize("number", range(40))
+        def test_a(number):
+            with open("ran", "a") as file:
+                file.write(".")
+            assert 0
+    """)
+    ended = place.test("--no-daemon", "-n1", "--isolation=process", option)
+    assert ended.counts == {"failed": ran}, ended
+    assert (place.project / "ran").read_text() == "." * ran
