@@ -182,7 +182,7 @@ class Worker:
             if self.session.shouldfail:
                 # Enough have failed here alone, and all that is left is behind them: the run need not say so first.
                 self.link.send(STOPPED, None)
-                return
+                return False
             if self.session.shouldstop:
                 self.link.send(STOPPED, start - 1, str(self.session.shouldstop))
                 return False
