@@ -226,11 +226,7 @@ class Worker:
             self.link.send(END, None, self._more)
         except BaseException:
             pass
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except (AttributeError, OSError, ValueError):
-                pass
+        _flush_streams()
 
     def _wait_for_threads(self) -> None:
         """As an interpreter does at its end, but not without end: the run then ends with an error."""
@@ -240,6 +236,14 @@ class Worker:
             thread.join(max(0.0, deadline - time.monotonic()))
         if names := ", ".join(thread.name for thread in lasting_threads()):
             self.link.send(LASTING, None, names)
+
+
+def _flush_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass
 
 
 def parts(groups: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int, int | None]]:
@@ -291,6 +295,8 @@ class Sender:
 
         self._worker.spoken = self._page.item
         self._worker.passes.renew()
+        # What the test has written past the capture comes before what is said of it.
+        _flush_streams()
         self._link.send(journal.REPORT, self._page.item, to_data(self._worker.config, report))
 
     @pytest.hookimpl(tryfirst=True)
