@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyList, PyString, PyType};
 
-use crate::recipe::{parameters_of, Recipe};
+use crate::recipe::{Parameters, Recipe};
 
 /// What an item has to be: of the type *item*, its function of the type *function* or, bound, of the type *method*, without code that
 /// is asynchronous (*asynchronous*: flags of code), without attributes but marks, and without a mark whose name is in *telling*.
@@ -81,16 +81,12 @@ impl Choice {
             None => return Ok(None),
             Some(wanted) if wanted.len()? == 0 => None,
             Some(_) => {
-                let Some(recipe) = quiet.then(|| self.recipe_for(item, &names)).transpose()?.flatten() else {
+                let parameters = Parameters::of(&names)?;
+                let known = quiet.then(|| self.recipe_for(item, &names, parameters.as_ref()));
+                let Some(recipe) = known.transpose()?.flatten() else {
                     return Ok(None);
                 };
-                let values = parameters_of(&names)?;
-                let scopes = match &values {
-                    Some(_) => Some(scopes_of(&names)?),
-                    None => None,
-                };
-                let parameters = values.as_ref().zip(scopes.as_ref());
-                if !recipe.get().stands(py, parameters, &self.terms.narrow)? {
+                if !recipe.get().stands(py, parameters.as_ref(), &self.terms.narrow)? {
                     return Ok(None);
                 }
                 Some(recipe)
@@ -133,12 +129,17 @@ impl Choice {
     }
 
     /// The recipe for an item with fixtures. Items one after the other mostly share one.
-    fn recipe_for(&self, item: &Bound<'_, PyAny>, names: &Bound<'_, PyDict>) -> PyResult<Option<Py<Recipe>>> {
+    fn recipe_for(
+        &self,
+        item: &Bound<'_, PyAny>,
+        names: &Bound<'_, PyDict>,
+        parameters: Option<&Parameters<'_>>,
+    ) -> PyResult<Option<Py<Recipe>>> {
         let py = item.py();
         let Some(info) = names.get_item(intern!(py, "_fixtureinfo"))? else {
             return Ok(None);
         };
-        let parameters = parameters_of(names)?.map(|parameters| parameters.len());
+        let parameters = parameters.map(|parameters| parameters.values.len());
         // Taken out meanwhile: comparing may run code that comes by here again.
         let last = self.lock().take();
         if let Some(known) = last {
@@ -181,12 +182,6 @@ impl Known {
             && info.getattr(intern!(py, "names_closure"))?.eq(&self.closure)?
             && info.getattr(intern!(py, "name2fixturedefs"))?.eq(&self.definitions)?)
     }
-}
-
-fn scopes_of<'py>(names: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
-    let py = names.py();
-    let callspec = names.get_item(intern!(py, "callspec"))?.map_or(Ok(py.None().into_bound(py)), Ok::<_, PyErr>)?;
-    Ok(callspec.getattr(intern!(py, "_arg2scope"))?.cast_into::<PyDict>()?)
 }
 
 /// The dictionary of an object's own attributes.

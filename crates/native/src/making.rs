@@ -62,30 +62,46 @@ impl ItemMaker {
         function: &Bound<'py, PyAny>,
         closure: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let item = self.begin(name, name, function, None)?;
-        let none = name.py().None().into_bound(name.py());
-        self.mark(&item, function, &none)?;
+        let item = self.start(self.common.item.bind(name.py()), name, name, function, None, true)?;
         self.furnish(&item, closure)?;
         Ok(item)
     }
 
-    /// The item *name* of the function *function*, which is *original* to its collector, for one set of its parameters (*callspec*). All
-    /// of them share *info*.
-    #[pyo3(signature = (name, original, function, info, callspec, /))]
-    fn make_variant<'py>(
+    /// An item of *kind*, without its fixtures: *name*, of the function *function*, which is *original* to its collector.
+    ///
+    /// *callspec* is one set of its parameters, or None. With *bound* it has an instance of its class, if the collector is one.
+    #[pyo3(signature = (kind, name, original, function, callspec, bound, /))]
+    fn start<'py>(
         &self,
+        kind: &Bound<'py, PyType>,
         name: &Bound<'py, PyAny>,
         original: &Bound<'py, PyAny>,
         function: &Bound<'py, PyAny>,
-        info: &Bound<'py, PyAny>,
-        callspec: &Bound<'py, PyAny>,
+        callspec: Option<&Bound<'py, PyAny>>,
+        bound: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = name.py();
-        let item = self.begin(name, original, function, Some(callspec))?;
-        set(&item, intern!(py, "callspec"), callspec)?;
+        let (py, common) = (name.py(), &self.common);
+        let item = common.new.bind(py).call1((kind,))?;
+        set(&item, intern!(py, "name"), name)?;
+        set(&item, intern!(py, "originalname"), original)?;
+        set(&item, intern!(py, "parent"), common.parent.bind(py))?;
+        set(&item, intern!(py, "config"), common.config.bind(py))?;
+        set(&item, intern!(py, "session"), common.session.bind(py))?;
+        set(&item, intern!(py, "path"), common.path.bind(py))?;
+        self.identify(&item, name, original, callspec)?;
+        if bound && common.bind {
+            let instance = common.parent.bind(py).call_method0(intern!(py, "newinstance"))?;
+            let method = instance.getattr(original.cast::<PyString>()?)?;
+            set(&item, intern!(py, "_instance"), &instance)?;
+            set(&item, intern!(py, "_obj"), &method)?;
+        } else {
+            set(&item, intern!(py, "_instance"), &py.None().into_bound(py))?;
+            set(&item, intern!(py, "_obj"), function)?;
+        }
+        if let Some(callspec) = callspec {
+            set(&item, intern!(py, "callspec"), callspec)?;
+        }
         self.mark(&item, function, callspec)?;
-        set(&item, intern!(py, "_fixtureinfo"), info)?;
-        set(&item, intern!(py, "fixturenames"), &info.getattr(intern!(py, "names_closure"))?)?;
         Ok(item)
     }
 
@@ -116,38 +132,13 @@ impl ItemMaker {
 }
 
 impl ItemMaker {
-    /// An item with its place and its function.
-    fn begin<'py>(
-        &self,
-        name: &Bound<'py, PyAny>,
-        original: &Bound<'py, PyAny>,
-        function: &Bound<'py, PyAny>,
-        callspec: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let (py, common) = (name.py(), &self.common);
-        let item = common.new.bind(py).call1((&common.item,))?;
-        set(&item, intern!(py, "name"), name)?;
-        set(&item, intern!(py, "originalname"), original)?;
-        set(&item, intern!(py, "parent"), common.parent.bind(py))?;
-        set(&item, intern!(py, "config"), common.config.bind(py))?;
-        set(&item, intern!(py, "session"), common.session.bind(py))?;
-        set(&item, intern!(py, "path"), common.path.bind(py))?;
-        self.identify(&item, name, original, callspec)?;
-        let none = py.None().into_bound(py);
-        if common.bind {
-            let instance = common.parent.bind(py).call_method0(intern!(py, "newinstance"))?;
-            let bound = instance.getattr(original.cast::<PyString>()?)?;
-            set(&item, intern!(py, "_instance"), &instance)?;
-            set(&item, intern!(py, "_obj"), &bound)?;
-        } else {
-            set(&item, intern!(py, "_instance"), &none)?;
-            set(&item, intern!(py, "_obj"), function)?;
-        }
-        Ok(item)
-    }
-
     /// Give it the marks of its function and of its parameters, if there are any.
-    fn mark(&self, item: &Bound<'_, PyAny>, function: &Bound<'_, PyAny>, callspec: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn mark(
+        &self,
+        item: &Bound<'_, PyAny>,
+        function: &Bound<'_, PyAny>,
+        callspec: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         let py = item.py();
         if callspec.is_none() && attributes(function)?.is_empty() {
             return Ok(());

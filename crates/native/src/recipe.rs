@@ -117,20 +117,15 @@ pub struct Helpers {
 impl Recipe {
     /// Whether the fixtures of a wider scope are there, with the *parameters* of an item, and all others end with it.
     ///
-    /// *scopes* are those of the parameters, *narrow* is that of a function.
-    pub fn stands(
-        &self,
-        py: Python<'_>,
-        parameters: Option<(&Bound<'_, PyDict>, &Bound<'_, PyDict>)>,
-        narrow: &Py<PyAny>,
-    ) -> PyResult<bool> {
+    /// *narrow* is the scope of a function.
+    pub fn stands(&self, py: Python<'_>, parameters: Option<&Parameters<'_>>, narrow: &Py<PyAny>) -> PyResult<bool> {
         for step in self.steps.iter().filter(|step| matches!(step.kind, Kind::Standing)) {
             let result = step.definition.bind(py).getattr(intern!(py, "cached_result"))?;
             let Ok(result) = result.cast::<PyTuple>() else {
                 return Ok(false);
             };
             let given = match parameters {
-                Some((values, _)) => values.get_item(&step.name)?,
+                Some(parameters) => parameters.values.get_item(&step.name)?,
                 None => None,
             };
             let known = result.get_item(1)?;
@@ -139,10 +134,10 @@ impl Recipe {
                 return Ok(false);
             }
         }
-        let Some((_, scopes)) = parameters else {
+        let Some(parameters) = parameters else {
             return Ok(true);
         };
-        for (name, scope) in scopes {
+        for (name, scope) in &parameters.scopes {
             let is_standing = |step: &Step| -> PyResult<bool> {
                 Ok(matches!(step.kind, Kind::Standing) && step.name.bind(py).as_any().eq(&name)?)
             };
@@ -165,8 +160,8 @@ impl Recipe {
         for (number, step) in self.steps.iter().enumerate() {
             let value = match step.kind {
                 Kind::Standing => step.definition.bind(py).getattr(intern!(py, "cached_result"))?.get_item(0)?,
-                Kind::Parameter => parameters_of(names)?
-                    .and_then(|parameters| parameters.get_item(&step.name).transpose())
+                Kind::Parameter => Parameters::of(names)?
+                    .and_then(|parameters| parameters.values.get_item(&step.name).transpose())
                     .ok_or_else(|| PyValueError::new_err("an item without the parameter that it is said to have"))??,
                 Kind::Function => call(py, &step.function, &step.arguments, furniture)?,
                 Kind::Generator => {
@@ -229,13 +224,23 @@ impl Recipe {
     }
 }
 
-/// The parameters of an item, whose attributes are *names*, if it has any.
-pub fn parameters_of<'py>(names: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, PyDict>>> {
-    let py = names.py();
-    let Some(callspec) = names.get_item(intern!(py, "callspec"))? else {
-        return Ok(None);
-    };
-    Ok(Some(callspec.getattr(intern!(py, "params"))?.cast_into::<PyDict>()?))
+/// The parameters of an item, by name, and the scopes of each.
+pub struct Parameters<'py> {
+    pub values: Bound<'py, PyDict>,
+    scopes: Bound<'py, PyDict>,
+}
+
+impl<'py> Parameters<'py> {
+    /// Those of an item, whose attributes are *names*, if it has any.
+    pub fn of(names: &Bound<'py, PyDict>) -> PyResult<Option<Self>> {
+        let py = names.py();
+        let Some(callspec) = names.get_item(intern!(py, "callspec"))? else {
+            return Ok(None);
+        };
+        let values = callspec.getattr(intern!(py, "params"))?.cast_into::<PyDict>()?;
+        let scopes = callspec.getattr(intern!(py, "_arg2scope"))?.cast_into::<PyDict>()?;
+        Ok(Some(Self { values, scopes }))
+    }
 }
 
 fn call<'py>(

@@ -188,7 +188,7 @@ class Coordinator:
     def _lost(self, missing: list[int]) -> BaseException:
         if self.tower.page.stop:
             return self.session.Interrupted("stopped by the user between two tests")
-        sys.stderr.write("".join(f"NOT RUN {self.session.items[i].nodeid}\n" for i in missing))
+        sys.stderr.write("".join(f"NOT RUN {self._ids[i]}\n" for i in missing))
         return self.session.Interrupted(f"{len(missing)} test(s) were not run: their processes ended before they began")
 
     def _receive(self, process: Process) -> None:
@@ -315,7 +315,7 @@ class Coordinator:
     def _report(self, kind: str, index: int, value: Any) -> None:
         hook = self.config.hook
         self._reporter.flush()
-        nodeid = self.session.items[index].nodeid
+        nodeid = self._ids[index]
         if kind in (journal.REPORT, loop.EXIT, loop.INTERRUPT) and self._reporter.spares_reports:
             # The test may not have been begun here: who runs it waits with that for as long as it may yet pass in silence.
             self._reporter.begins(self.session.items[index])

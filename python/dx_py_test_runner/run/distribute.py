@@ -25,9 +25,10 @@ def run_items(session: Any, tower: Tower, hazard: str | None, after_fork: Callab
     groups = groups_of(ids, alone=option.isolation == "test")
     if option.dist == "loadgroup":
         groups = join(groups, [_xdist_group(item) for item in session.items])
-    count = tower.processes = _workers(session, hazard, groups, tower.pace)
+    count = _workers(session, hazard, groups, tower.pace)
+    tower.alone = count == 1 and not (option.isolation and _may_fork(session, hazard))
     began = time.perf_counter()
-    if count == 1 and not (option.isolation and _may_fork(session, hazard)):
+    if tower.alone:
         from dx_py_test_runner.run.inline import InlineLoop
 
         InlineLoop(session, tower, ids).run()
@@ -35,7 +36,7 @@ def run_items(session: Any, tower: Tower, hazard: str | None, after_fork: Callab
         from dx_py_test_runner.run.coordinate import Coordinator
 
         Coordinator(session, tower, ids, groups, count, after_fork).run()
-    tower.pace.tell(len(ids), time.perf_counter() - began, alone=count == 1)
+    tower.pace.tell(len(ids), time.perf_counter() - began, alone=tower.alone)
 
 
 def _may_fork(session: Any, hazard: str | None) -> bool:
@@ -59,8 +60,8 @@ def _workers(session: Any, hazard: str | None, groups: list[Group], pace: Pace) 
     if option.maxprocesses:
         available = min(available, option.maxprocesses)
     if automatic:
-        alone, several = (pace.expected(len(session.items), alone=alone) for alone in (True, False))
-        if not several_pay(alone, several, available):
+        items = len(session.items)
+        if not several_pay(pace.expected(items, alone=True), pace.expected(items, alone=False), available):
             return 1
     reason = why_one_process(session.config, session.items, hazard, automatic=automatic)
     return 1 if reason else worker_count(available, groups)

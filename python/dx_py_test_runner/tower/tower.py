@@ -42,8 +42,8 @@ class Tower:
         self._written: WrittenPages | None = None
         self.pace = Pace()
         """What earlier runs from the same level took."""
-        self.processes = 1
-        """How many run the items."""
+        self.alone = True
+        """Whether this process runs the items itself."""
         self.page: StatusPage
         self.journal: Journal
         self._make_state()
@@ -109,7 +109,7 @@ class Tower:
     def learn(self) -> None:
         """At the end of a run, when nobody waits for it any more: what may serve the next one."""
         if self._written is not None:
-            self._written.learn(alone=self.processes == 1)
+            self._written.learn(alone=self.alone)
 
     def checkpoint(
         self,

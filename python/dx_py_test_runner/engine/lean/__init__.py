@@ -8,7 +8,7 @@ from typing import Any
 
 from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean.guards import why_no_lean_protocol
-from dx_py_test_runner.engine.lean.plain import PlainItems, Shared
+from dx_py_test_runner.engine.lean.plain import PlainItems, Shared, behind
 from dx_py_test_runner.engine.lean.protocol import LeanProtocol
 
 
@@ -33,7 +33,7 @@ def runner_for(session: Any, reporter: Any, shared: Shared) -> Iterator[Callable
 
         @internal
         def run_real(items: list[Any], start: int, stop: int, following: Any) -> tuple[int, bool]:
-            hook.pytest_runtest_protocol(item=items[start], nextitem=items[start + 1] if start + 1 < stop else following)
+            hook.pytest_runtest_protocol(item=items[start], nextitem=behind(items, start, stop, following))
             return 1, False
 
         yield run_real
@@ -48,7 +48,7 @@ def runner_for(session: Any, reporter: Any, shared: Shared) -> Iterator[Callable
             if count or silent:
                 return count, silent
             item = items[start]
-            nextitem = items[start + 1] if start + 1 < stop else following
+            nextitem = behind(items, start, stop, following)
             if lean.can_run(item):
                 lean.run(item, nextitem)
             else:

@@ -364,14 +364,14 @@ class _Collecting:
             self._ihook = collector.ihook
             self._lean = not guards.why_off(guards.COLLECT, self._ihook)
         self._is_marked = any([node.own_markers for node in collector.iter_parents()])
-        self.is_plain = self._plain = self._lean and self._may_have_plain_functions()
-        self._items = items.maker(collector)
+        self.is_plain = self._lean and self._may_have_plain_functions()
+        self._maker = items.maker(collector)
         self._class = collector.obj if type(collector) is Class else None
         self._closures: dict[tuple[str, ...], FuncFixtureInfo | None] = {}
-        if self._plain and not self._uses_fixtures():
+        if self.is_plain and not self._uses_fixtures():
             self._closures[()] = FuncFixtureInfo((), (), [], {})
         self._selection = None
-        if self._plain and self._class is None and self._prefixes is not None:
+        if self.is_plain and self._class is None and self._prefixes is not None:
             self._selection = _Selection(
                 FunctionType, self._prefixes, _IGNORED, _NOT_PLAIN, self._closures, self._make
             )
@@ -408,7 +408,7 @@ class _Collecting:
         for names in dicts:
             values: list[Any] = []
             if self._selection is not None:
-                self._items.collect(names, seen, values, self._selection)
+                self._maker.collect(names, seen, values, self._selection)
             else:
                 for name, value in list(names.items()):
                     if name not in python.IGNORED_ATTRIBUTES and name not in seen:
@@ -430,7 +430,7 @@ class _Collecting:
                 ):
                     if "__test__" not in value.__dict__:
                         return
-                elif self._plain and (
+                elif self.is_plain and (
                     self._is_plain(value) if value.__dict__ else not value.__code__.co_flags & _NOT_PLAIN
                 ):
                     item = self._make_plain(name, value)
@@ -486,7 +486,7 @@ class _Collecting:
             closure = self._closures[arguments] = self._closure(name, function)
         if closure is None:
             return None
-        return self._items.make(name, function, closure)
+        return self._maker.make(name, function, closure)
 
     @internal
     def _closure(self, name: str, function: Any) -> FuncFixtureInfo | None:

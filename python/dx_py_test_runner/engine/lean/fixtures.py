@@ -67,8 +67,6 @@ class Plan(NamedTuple):
     """Whether any function is called."""
     arguments: tuple[str, ...]
     """What the test function is called with."""
-    quick: tuple[tuple[str, str, Any, Any, tuple[str, ...], Step], ...]
-    """Each step as its kind, name, definition, function and arguments: what setting it up looks at."""
 
 
 def are_unchanged() -> bool:
@@ -82,13 +80,11 @@ def make_plan(info: Any, parameters: Sequence[str]) -> Plan | None:
     if not all(maker.add(name, None, ()) for name in info.names_closure):
         return None
     steps = tuple(maker.steps.values())
-    quick = tuple(
-        (_quick_kind(step), step.name, step.definition, step.function, step.arguments, step) for step in steps
-    )
-    return Plan(steps, any(step.kind is CALL for step in steps), tuple(info.argnames), quick)
+    return Plan(steps, any(step.kind is CALL for step in steps), tuple(info.argnames))
 
 
-def _quick_kind(step: Step) -> str:
+def way_of(step: Step) -> str:
+    """What carrying out *step* takes: of a call, whether more than its arguments."""
     if step.kind is not CALL or step.wants_request or type(step.function) is not FunctionType:
         return step.kind
     return GENERATOR if step.generates else FUNCTION

@@ -66,33 +66,7 @@ def make(
     :param bound: give it an instance of its class, if *parent* is one, as items have it and definitions do not.
     """
     __tracebackhide__ = True
-    item = _new(kind)
-    base = originalname or name
-    item.name = name
-    item.parent = parent
-    item.config = parent.config
-    item.session = parent.session
-    item.path = parent.path
-    if NodeId is None:
-        item._nodeid = parent.nodeid + "::" + name
-    else:
-        above = parent._id
-        params = callspec.id if callspec is not None and callspec._idlist else None
-        item._id = node_id(above.path, (*above.names, base), params)
-    item.originalname = base
-    if bound and type(parent) is Class:
-        item._instance = instance = parent.newinstance()
-        item._obj = getattr(instance, base)
-    else:
-        item._instance = None
-        item._obj = function
-    if function.__dict__ or callspec is not None:
-        marks = list(get_unpacked_marks(item._obj)) if function.__dict__ else []
-        if callspec is not None:
-            item.callspec = callspec
-            marks.extend(callspec.marks)
-        if marks:
-            item.own_markers = marks
+    item = maker(parent).start(kind, name, originalname or name, function, callspec, bound)
     if fixtureinfo is None:
         fixtureinfo = item.session._fixturemanager.getfixtureinfo(item, item._obj, item.cls)
     item._fixtureinfo = fixtureinfo
@@ -119,13 +93,22 @@ class Common(NamedTuple):
     marks_of: Callable[[Any, Any], list[Any]]
 
 
+class _Latest:
+    """The maker of the collector that was asked for last."""
+
+    parent: Any = None
+    maker: Any = None
+
+
 def maker(parent: Any) -> ItemMaker:
     """What makes the items of plain functions of *parent*: as :func:`make`, from a name, the function and its fixtures.
 
     The fixtures are a ``FuncFixtureInfo``; the item's shares no list or dictionary with it.
     """
+    if _Latest.parent is parent:
+        return _Latest.maker
     id_path, id_names = (parent.nodeid, None) if NodeId is None else (parent._id.path, tuple(parent._id.names))
-    return ItemMaker(
+    made = ItemMaker(
         Common(
             Function,
             FuncFixtureInfo,
@@ -141,6 +124,8 @@ def maker(parent: Any) -> ItemMaker:
             _marks_of,
         )
     )
+    _Latest.parent, _Latest.maker = parent, made
+    return made
 
 
 def _marks_of(function: Any, callspec: Any) -> list[Any]:
@@ -203,20 +188,6 @@ def _make_late(self: Any, name: str) -> Any:
 
 # ---- in pytest's constructors
 
-
-class _Latest:
-    """The maker of the collector that was asked for last."""
-
-    parent: Any = None
-    maker: Any = None
-
-
-def _maker_for(parent: Any) -> ItemMaker:
-    if _Latest.parent is not parent:
-        _Latest.parent, _Latest.maker = parent, maker(parent)
-    return _Latest.maker
-
-
 _from_parent = Function.__dict__["from_parent"]
 _init = Function.__init__
 _node_init = nodes.Node.__init__
@@ -256,9 +227,6 @@ def _from_parent_lean(kind: type[Function], parent: Any, **more: Any) -> Any:
             base = more.get("originalname") or name
             function = given if given is not None else parent.obj.__dict__.get(base)
             if type(function) is FunctionType and "__wrapped__" not in function.__dict__:
-                info = more.get("fixtureinfo")
-                if kind is Function and given is None and callspec is not None and info is not None:
-                    return _maker_for(parent).make_variant(name, base, function, info, callspec)
                 return make(
                     kind,
                     parent,
@@ -266,7 +234,7 @@ def _from_parent_lean(kind: type[Function], parent: Any, **more: Any) -> Any:
                     function,
                     bound=given is None,
                     callspec=callspec,
-                    fixtureinfo=info,
+                    fixtureinfo=more.get("fixtureinfo"),
                     originalname=base,
                 )
     return _from_parent.__get__(None, kind)(parent, **more)

@@ -23,10 +23,6 @@ class Passed(NamedTuple):
     teardown: float
     end: float
 
-    def times(self) -> tuple[float, float, float, float, float]:
-        """What another process needs to make the same of the same item."""
-        return self[1:]
-
     def durations(self) -> tuple[float, float, float]:
         """Seconds of setup, call and teardown."""
         return (self.call - self.setup, self.teardown - self.call, self.end - self.teardown)

@@ -157,7 +157,7 @@ class PlainItems:
         if code == WARNED:
             protocol.tell_warnings(items[end - 1])
             return end - start, False
-        self._go_on(code, items[end], items[end + 1] if end + 1 < stop else following, *details)
+        self._go_on(code, items[end], behind(items, end, stop, following), *details)
         return end + 1 - start, False
 
     def _is_ready(self, item: Any) -> bool:
@@ -272,10 +272,18 @@ class PlainItems:
             return recipe
 
 
+def behind(items: list[Any], index: int, stop: int, following: Any) -> Any:
+    """The item behind that at *index*: of *items* before *stop*, or what follows these."""
+    return items[index + 1] if index + 1 < stop else following
+
+
 def _recipe(plan: Plan) -> Recipe:
     return Recipe(
         plan,
-        [(kind, name, definition, function, list(needed), step) for kind, name, definition, function, needed, step in plan.quick],
+        [
+            (fixtures.way_of(step), step.name, step.definition, step.function, list(step.arguments), step)
+            for step in plan.steps
+        ],
         list(plan.arguments),
         calls=plan.calls,
     )

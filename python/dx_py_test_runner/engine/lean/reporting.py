@@ -183,19 +183,21 @@ class TerminalAlone:
         now = passed[-1]
         if len(line) + _PROGRESS >= self._width or now - self._looked > self._patience or not line.isascii():
             self._look(now)
-        if now - self._flushed > self._patience:
-            self._flushed = now
-            self.flush()
-        else:
+        if not self._flush_in_time(now):
             self._hold(self._held_items)
 
     def ran(self, items: list[Any], records: bytes) -> None:
         """*items* have passed one after the other, and *records* of them have been written."""
         self.passed_run(items, records)
-        now = timing.perf_counter()
-        if now - self._flushed > self._patience:
-            self._flushed = now
-            self.flush()
+        self._flush_in_time(timing.perf_counter())
+
+    def _flush_in_time(self, now: float) -> bool:
+        """Write what is held back if the user has waited long enough; whether that is so."""
+        if now - self._flushed <= self._patience:
+            return False
+        self._flushed = now
+        self.flush()
+        return True
 
     def until(self) -> float:
         """When the user wants to see what is held back, by the clock of durations."""
