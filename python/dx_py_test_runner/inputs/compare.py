@@ -23,10 +23,10 @@ class Stale(Exception):
 ALL_NAMES = b"*"
 """Stands among the environment names read when the whole environment was looked at."""
 
-_ALWAYS = (b"HOME", b"LANG", b"TZ", b"LD_", b"MALLOC_", b"GLIBC_", b"PYTHON", b"LC_", b"OMP_", b"OPENBLAS_", b"MKL_", b"NPY_", b"BLIS_", b"KMP_", b"CUDA", b"SSL_", b"OPENSSL_")
+ALWAYS = (b"HOME", b"LANG", b"TZ", b"LD_", b"MALLOC_", b"GLIBC_", b"PYTHON", b"LC_", b"OMP_", b"OPENBLAS_", b"MKL_", b"NPY_", b"BLIS_", b"KMP_", b"CUDA", b"SSL_", b"OPENSSL_")
 """Prefixes of variables that C libraries read where we cannot see it."""
 
-_NEVER = frozenset(
+NEVER = frozenset(
     {
         b"_", b"SHLVL", b"OLDPWD", b"PWD", b"COLUMNS", b"LINES", b"TERM_SESSION_ID", b"WINDOWID", b"TMUX_PANE",
         b"SSH_CLIENT", b"SSH_CONNECTION", b"SSH_TTY", b"GPG_TTY", b"PYTEST_CURRENT_TEST", b"PYTEST_VERSION",
@@ -37,7 +37,7 @@ _NEVER = frozenset(
 
 _IMPORTABLE = (".py", ".so", ".pyc", ".pth", ".pyd")
 
-_HASH_LIMIT = 4 << 20
+HASH_LIMIT = 4 << 20
 
 _SETTLED_NS = 100_000_000
 """A folder that changed more recently than this may change again under the same stamp."""
@@ -201,14 +201,14 @@ class Inputs:
         for name in env.keys() | initial.keys():
             if env.get(name) == initial.get(name):
                 continue
-            read = name in self.environment or name.startswith(_ALWAYS) or (everything and name not in _NEVER)
+            read = name in self.environment or name.startswith(ALWAYS) or (everything and name not in NEVER)
             if read:
                 raise Unfit(f"environment variable {os.fsdecode(name)} differs")
 
     def remember_contents(self) -> None:
         """Hash the recorded files that are unchanged since they were read, so that a mere touch is recognised later."""
         for path, was in self.files.items():
-            if "/site-packages/" not in path and was is not None and was.size <= _HASH_LIMIT and path not in self._hashes and stamp(path) == was:
+            if "/site-packages/" not in path and was is not None and was.size <= HASH_LIMIT and path not in self._hashes and stamp(path) == was:
                 digest = content_hash(path)
                 if stamp(path) == was:
                     self._hashes[path] = digest

@@ -14,8 +14,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from dx_py_test_runner.inputs import startup
+from dx_py_test_runner.inputs import owners, startup
 from dx_py_test_runner.inputs.compare import ALL_NAMES, Inputs, importable_names, metadata_names, visible_names
+from dx_py_test_runner.inputs.owners import Owners
 from dx_py_test_runner.inputs.stamp import Stamp, is_folder, link_target, stamp, what_is
 
 _STDLIB_FOLDERS = (
@@ -60,6 +61,20 @@ _EFFECTS = frozenset(
     }
 )
 
+_MAKING = {
+    "os.mkdir": slice(0, 1),
+    "os.remove": slice(0, 1),
+    "os.rmdir": slice(0, 1),
+    "os.rename": slice(0, 2),
+    "os.link": slice(1, 2),
+    "os.symlink": slice(1, 2),
+}
+"""Which arguments of these are paths that are otherwise from then on."""
+
+_PROCESSES = frozenset(
+    {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn"}
+)
+
 _STARTS = frozenset({"_thread.start_new_thread", "socket.__new__"})
 """Not effects by themselves (the thread may have ended, the socket may be closed): kept to name who is to blame."""
 
@@ -94,6 +109,9 @@ class Recorder:
 
     def __init__(self, *, enabled: bool, environment: dict[bytes, bytes]) -> None:
         self._seen = _Seen()
+        self.owners: Owners | None = None
+        """Who has read what; None if nobody asks for that."""
+        self._by_level = True
         self.effects: list[Effect] = []
         self.starts: list[Effect] = []
         self.born_ns = time.time_ns()
@@ -110,12 +128,37 @@ class Recorder:
         self._watched_options: list[tuple[Any, type]] = []
         self._plain_arguments: tuple[list[str], Any, Any] | None = None
         self._other_argv: list[str] | None = None
+        self._listens = False
         if enabled:
-            self._seen.files.update(startup.files())
-            sys.addaudithook(self._audit)
-            self._start()
+            self.enable()
 
     # ---- switching on and off
+
+    def enable(self) -> None:
+        """Record from here on, if that is not so already."""
+        if self._listens:
+            return
+        self._listens = True
+        self._seen.files.update(startup.files())
+        sys.addaudithook(self._audit)
+        self._start()
+
+    def tell_owners(self) -> None:
+        """From here on, note of each read whose it is."""
+        if self.owners is None:
+            self.owners = Owners(_is_stdlib, _PACKAGES, _OURS)
+
+    def follow_tests(self, page: Any) -> None:
+        """Loading has ended, and its record with it: from here on only the owners of reads are noted.
+
+        :param page: says which item is running in this process.
+        """
+        assert self.owners is not None
+        if not self._on:
+            self._start()
+        self._by_level = False
+        self.quiet = False
+        self.owners.follow(page)
 
     def _start(self) -> None:
         self._on = True
@@ -176,6 +219,15 @@ class Recorder:
             patterns = config.getini("python_files")
             self._hidden_count = ".*" not in config.getini("norecursedirs") or any(p[:1] in "*?[." for p in patterns)
 
+    def _own(self, kind: str, name: str) -> None:
+        """Note for its owner that something was read."""
+        assert self.owners is not None
+        busy, self._busy = self._busy, True
+        try:
+            self.owners.note(kind, name)
+        finally:
+            self._busy = busy
+
     # ---- the environment
 
     def _watch_environment(self) -> None:
@@ -183,7 +235,10 @@ class Recorder:
 
         def note(name: bytes) -> None:
             if not recorder.quiet:
-                seen.setdefault(name, initial.get(name))
+                if recorder._by_level:
+                    seen.setdefault(name, initial.get(name))
+                if recorder.owners is not None and not _reader_is_ours():
+                    recorder._own(owners.ENV, os.fsdecode(name))
 
         class Watched(dict):
             """``os.environ``'s own dictionary, noting which names are looked up."""
@@ -298,7 +353,7 @@ class Recorder:
 
         @functools.wraps(original)
         def asked(path: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._on and not self._busy and not self.quiet and type(path) is not int:
+            if self._on and not self._busy and not self.quiet and type(path) is not int and "dir_fd" not in kwargs:
                 self._note_question(path, original.__name__)
             return original(path, *args, **kwargs)
 
@@ -312,12 +367,20 @@ class Recorder:
             return
         if self._ignored(name):
             return
+        foreign = not _caller_is_pytest()
+        exact = foreign and not _asks_for_existence()
+        if self.owners is not None and (foreign or not self._by_level):
+            if call in ("lstat", "readlink"):
+                self._own(owners.LINK, name)
+            if call != "readlink":
+                self._own(owners.STATUS if exact else owners.KIND, name)
+        if not self._by_level:
+            return
         if call in ("lstat", "readlink"):
             self._seen.links.setdefault(name, link_target(name))
         if name in self._seen.exact or call == "readlink":
             return
-        foreign = not _caller_is_pytest()
-        if foreign and not _asks_for_existence():
+        if exact:
             self._seen.exact.add(name)
         elif name in self._seen.files or name in self._seen.exists:
             return
@@ -341,7 +404,7 @@ class Recorder:
                 self._note_open(*args)
             finally:
                 self._busy = False
-        elif event == "import" and args[1]:
+        elif event == "import" and args[1] and self._by_level:
             # Only an extension module comes with a file name: the dynamic loader opens it, not Python.
             self._note_file(os.path.abspath(args[1]))
         elif event == "ctypes.dlopen" and isinstance(args[0], (str, bytes)) and os.sep in os.fsdecode(args[0]):
@@ -355,7 +418,10 @@ class Recorder:
         elif event in _EFFECTS or event in _STARTS:
             self._busy = True
             try:
-                self._note_effect(event, args)
+                if self.owners is not None:
+                    self._own_effect(event, args)
+                if self._by_level:
+                    self._note_effect(event, args)
             finally:
                 self._busy = False
 
@@ -366,15 +432,26 @@ class Recorder:
         if self._ignored(name):
             return
         if isinstance(flags, int) and flags & _WRITING:
-            self._note_effect("open for writing", (name,))
+            if self._by_level:
+                self._note_effect("open for writing", (name,))
+            if not flags & (os.O_TRUNC | os.O_EXCL | os.O_WRONLY):
+                self._own_file(name)
+            if self.owners is not None:
+                self.owners.note_written(name)
             return
+        if self.owners is not None and not _loads_code(name):
+            self._own_file(name)
         if name.endswith(".pyc"):
             name = _source_of(name) or name
         self._note_file(name)
 
     def _note_file(self, name: str) -> None:
-        if name not in self._seen.files:
+        if self._by_level and name not in self._seen.files:
             self._seen.files[name] = stamp(name)
+
+    def _own_file(self, name: str) -> None:
+        if self.owners is not None and (not self._by_level or not _caller_is_pytest()):
+            self._own(owners.FILE, name)
 
     def _note_listing(self, path: Any, event: str) -> None:
         if isinstance(path, int):
@@ -383,6 +460,10 @@ class Recorder:
         if self._ignored(name):
             return
         frame = sys._getframe(2)
+        if self.owners is not None:
+            self._own_listing(name, frame.f_code.co_filename, event)
+        if not self._by_level:
+            return
         if frame.f_code.co_filename == "<frozen importlib._bootstrap_external>":
             key, names = ("import", name), importable_names(name)
         elif frame.f_code.co_filename.endswith("/importlib/metadata/__init__.py"):
@@ -394,6 +475,39 @@ class Recorder:
             if event == "os.scandir" and not _is_stdlib(frame.f_code.co_filename) and not _caller_is_pytest():
                 self._note_entries(name, names)
         self._seen.listings.setdefault(key, names)
+
+    def _own_listing(self, folder: str, lister: str, event: str) -> None:
+        """What importing looks at is known by the names of the modules; pytest lists folders in each run anew."""
+        if lister == "<frozen importlib._bootstrap_external>" or (self._by_level and _caller_is_pytest()):
+            return
+        if lister.endswith("/importlib/metadata/__init__.py"):
+            self._own(owners.DISTS, folder)
+            return
+        self._own(owners.LIST, folder)
+        if event == "os.scandir" and not _is_stdlib(lister):
+            for name in visible_names(folder, hidden=True) or ():
+                if not name.endswith("/"):
+                    self._own(owners.STATUS, os.path.join(folder, name))
+
+    def _own_effect(self, event: str, args: tuple[Any, ...]) -> None:
+        """What is made here is no input; what another process reads, nobody sees."""
+        assert self.owners is not None
+        if event in _MAKING:
+            if args[-1] != -1:
+                return  # relative to a folder that is open somewhere
+            for path in args[_MAKING[event]]:
+                if isinstance(path, (str, bytes, os.PathLike)):
+                    self.owners.note_written(os.path.abspath(os.fsdecode(path)))
+        elif event in _PROCESSES:
+            if not _is_harmless():
+                self._own(owners.PROCESS, _command(event, args))
+        elif event == "sqlite3.connect" and isinstance(args[0], (str, bytes, os.PathLike)):
+            name = os.fsdecode(args[0])
+            if name and name != ":memory:":
+                path = os.path.abspath(name.removeprefix("file:").partition("?")[0])
+                self._own(owners.FILE, path)
+                if what_is(path) == "":
+                    self.owners.note_written(path)
 
     def _note_entries(self, folder: str, names: frozenset[str] | None) -> None:
         """Whoever lists a folder by ``os.scandir`` itself may ask the entries for their sizes and times, unseen."""
@@ -550,6 +664,60 @@ def _reader_is_foreign(*, through_stdlib: bool = False) -> bool:
     return False
 
 
+def _reader_is_ours() -> bool:
+    """Whether who looks at the environment is the runner, or pytest for itself."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        filename = frame.f_code.co_filename
+        if filename != __file__ and not _is_stdlib(filename):
+            if filename.startswith((_OURS, "<dx_py_test_runner/", "<python/dx_py_test_runner/")):
+                return True
+            return "/_pytest/" in filename and not filename.endswith("/monkeypatch.py")
+        frame = frame.f_back
+    return False
+
+
+def _loads_code(name: str) -> bool:
+    """Whether a module is being loaded from the file *name*: then it is known by the module's name, and by what it means.
+    Whoever wants to see the text of a module reads it as a file."""
+    if not name.endswith((".py", ".pyc")):
+        return False
+    frame = sys._getframe(3)
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "get_code" and code.co_filename == "<frozen importlib._bootstrap_external>":
+            return True
+        if not _is_stdlib(code.co_filename):
+            return code.co_filename.startswith(_OURS) or code.co_filename.endswith("/_pytest/assertion/rewrite.py")
+        frame = frame.f_back
+    return False
+
+
+def _command(event: str, args: tuple[Any, ...]) -> str:
+    """What is started, in words."""
+    if event in ("os.fork", "os.forkpty"):
+        return "fork"
+    words = args[1] if event != "os.system" and len(args) > 1 else args[0]
+    if isinstance(words, (str, bytes, os.PathLike)):
+        return os.fsdecode(words)
+    try:
+        return " ".join(os.fsdecode(word) for word in words)
+    except TypeError:
+        return event
+
+
+def _is_harmless() -> bool:
+    """Whether a process is started by code that asks the system about itself."""
+    frame = sys._getframe(3)
+    while frame is not None:
+        if frame.f_globals.get("__name__") in _HARMLESS_CALLERS:
+            return True
+        if not _is_stdlib(frame.f_code.co_filename):
+            return False
+        frame = frame.f_back
+    return False
+
+
 def _culprit() -> str | None:
     """``file:line`` of the code outside the standard library that caused an effect; None if it is harmless."""
     frame = sys._getframe(1)
@@ -565,3 +733,18 @@ def _culprit() -> str | None:
             return f"{filename}:{frame.f_lineno}"
         frame = frame.f_back
     return None
+
+
+def is_stdlib(path: str) -> bool:
+    """Whether the file at *path* belongs to the standard library."""
+    return _is_stdlib(path)
+
+
+def is_installed(path: str) -> bool:
+    """Whether the file at *path* belongs to an installed distribution."""
+    return any(part in path for part in _PACKAGES)
+
+
+def is_ours(path: str) -> bool:
+    """Whether the file at *path* is part of this runner."""
+    return path.startswith(_OURS)

@@ -62,6 +62,7 @@ class Coordinator:
         groups: list[Group],
         count: int,
         after_fork: Callable[[], None],
+        watching: Any = None,
     ) -> None:
         self.session = session
         self.config = session.config
@@ -70,6 +71,7 @@ class Coordinator:
         self._ids = ids
         self._count = count
         self._after_fork = after_fork
+        self._watching = watching
         self._one_group_each = self.config.option.isolation == "test"
         self._reporter = reporter_for(self.config, _nobody, self.tower.journal.set_unshown)
         self._order = InOrder(len(session.items))
@@ -123,6 +125,7 @@ class Coordinator:
                 self.session, number, Link(theirs, self._limit), passes, page, self.tower.page, self._count
             )
             worker.spares_reports = self._reporter.spares_reports
+            worker.watching = self._watching
             worker.serve(
                 [tuple(group) for group in self.groups],
                 self._tokens,
@@ -268,6 +271,8 @@ class Coordinator:
             process.ended, process.more = True, bool(value)
         elif kind == loop.ERROR:
             self._stop = RuntimeError(f"worker {process.number} failed:\n{value}")
+        elif kind == loop.INPUTS:
+            self._watching.hear(value)
         elif kind == loop.LASTING:
             self.tower.lasting.append(value)
         elif kind == loop.STOPPED and index is None:

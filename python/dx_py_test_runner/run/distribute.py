@@ -15,10 +15,13 @@ from dx_py_test_runner.tower.pace import Pace
 from dx_py_test_runner.tower.tower import Tower
 
 
-def run_items(session: Any, tower: Tower, hazard: str | None, after_fork: Callable[[], None]) -> None:
+def run_items(
+    session: Any, tower: Tower, hazard: str | None, after_fork: Callable[[], None], watching: Any = None
+) -> None:
     """Run ``session.items``; raises what pytest's own loop raises when the session must stop.
 
     :param after_fork: called in each worker before it runs anything.
+    :param watching: follows the tests, if anybody wants to know what they read.
     """
     option = session.config.option
     ids = node_ids(session.items)
@@ -31,11 +34,13 @@ def run_items(session: Any, tower: Tower, hazard: str | None, after_fork: Callab
     if tower.alone:
         from dx_py_test_runner.run.inline import InlineLoop
 
-        InlineLoop(session, tower, ids).run()
+        if watching is not None:
+            watching.follow(tower.page)
+        InlineLoop(session, tower, ids, watching).run()
     else:
         from dx_py_test_runner.run.coordinate import Coordinator
 
-        Coordinator(session, tower, ids, groups, count, after_fork).run()
+        Coordinator(session, tower, ids, groups, count, after_fork, watching).run()
     tower.pace.tell(len(ids), time.perf_counter() - began, alone=tower.alone)
 
 

@@ -27,11 +27,12 @@ from dx_py_test_runner.wire import journal
 class InlineLoop:
     """Runs ``session.items`` in this process."""
 
-    def __init__(self, session: Any, tower: Tower, ids: list[str]) -> None:
+    def __init__(self, session: Any, tower: Tower, ids: list[str], watching: Any = None) -> None:
         self.session = session
         self.config = session.config
         self.tower = tower
         self._ids = ids
+        self._watching = watching
 
     @functools.cached_property
     def _index(self) -> dict[str, int]:
@@ -66,6 +67,8 @@ class InlineLoop:
                     if not silent:
                         # Also when pytest fails on descriptors that a test has closed: another process goes on then.
                         self.tower.journal.check()
+                if self._watching is not None:
+                    self._watching.ran(start, start + count)
                 start += count
                 if not silent:
                     page.item = None

@@ -54,6 +54,12 @@ def add_options(parser: Any) -> None:
         default=None,
         help="'pytest' turns every shortcut off and runs each step through pytest's own code.",
     )
+    group.addoption(
+        "--affected",
+        action="store_true",
+        default=False,
+        help="Run only the tests of which anything has changed since they passed: code, data, environment, configuration.",
+    )
     group.addoption("--doctor", action="store_true", default=False, help=argparse.SUPPRESS)
     _add_xdist_options(parser)
 
@@ -109,6 +115,7 @@ LATE = frozenset(
         "maxprocesses",
         "no_daemon",
         "isolation",
+        "affected",
     }
 )
 """Options that pytest reads when it needs them, or whose readers :mod:`refresh` makes anew. Any other option that

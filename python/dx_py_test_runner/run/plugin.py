@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Generator
 from typing import Any
 
@@ -17,6 +18,7 @@ from dx_py_test_runner.inputs.record import Recorder
 from dx_py_test_runner.run import distribute, fit, known_tests, options, refresh, settings, xdist_names
 from dx_py_test_runner.run.inline import silence
 from dx_py_test_runner.run.printed import Printed
+from dx_py_test_runner.run.selection import Selection, Watching
 from dx_py_test_runner.tower import adopt, hazards
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.tower import Tower
@@ -32,6 +34,11 @@ class RunPlugin:
         self.random_state = adopt.RandomState()
         recording = tower.job.levels or "--doctor" in tower.job.args
         self.recorder = Recorder(enabled=recording, environment=tower.job.env)
+        self.selection: Selection | None = None
+        self.began_ns = time.time_ns()
+        self._session: Any = None
+        if recording or "--affected" in tower.job.args:
+            self._tell_owners()
         self.loaded = False
         self.collects_for_tests = False
         self.hazard: str | None = None
@@ -39,6 +46,11 @@ class RunPlugin:
         self.offsets: dict[int, int] = {}
         self._collecting = contextlib.ExitStack()
         tower.page.doing = "load:pytest's configuration"
+
+    def _tell_owners(self) -> None:
+        """What is read from here on can be told of each test."""
+        self.recorder.tell_owners()
+        self.recorder.enable()
 
     # ---- configuration
 
@@ -60,6 +72,8 @@ class RunPlugin:
         self.tower.page.doing = "load:the initial conftest files"
         if self.tower.job.levels:
             self.recorder.watch_options(early_config)
+        if getattr(early_config.known_args_namespace, "affected", False):
+            self._tell_owners()
         if settings.engine(early_config) == "lean":
             assertion.install(early_config)
             assertion.use_pack(early_config, self.tower.job.env)
@@ -132,7 +146,16 @@ class RunPlugin:
                 order_ahead(session, items)
             self._checkpoint("collected", session, profile and profile.with_items(session))
         self._stop_recording()
-        return (yield)
+        result = yield
+        self._session = session
+        if self.collects_for_tests and config.option.affected:
+            self.selection = Selection(config, self.tower.job.env, self.began_ns)
+            self.selection.choose(session)
+        return result
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_collectionfinish(self) -> str | None:
+        return None if self.selection is None or self._session is None else self.selection.line(self._session)
 
     def _profile(self, config: Any) -> fit.Profile | None:
         """What a level would be made for; None where there can be none."""
@@ -205,6 +228,7 @@ class RunPlugin:
     def _serve_another(self, name: str, session: Any, profile: fit.Profile) -> None:
         """In a fork of the level that stayed behind: become the process of the job it was forked for."""
         job = self.tower.job
+        self.began_ns = time.time_ns()
         assertion.forget_compiled(session.config)
         adopt.reenter(job, session.config, self.delta)
         self.recorder.align_arguments()
@@ -284,11 +308,18 @@ class RunPlugin:
             return None  # pytest's own loop raises the error
         if config.option.collectonly:
             return None
+        if self.selection is not None and self.selection.left_out and not session.items:
+            # The tests are there, and what is known of them is good news: no reason to end as if there were none.
+            session.testscollected = self.selection.left_out
+            return True
         self.tower.page.doing = "test:"
         self.tower.page.phase = TESTS
         try:
-            distribute.run_items(session, self.tower, self.hazard, lambda: self._after_fork(config))
+            watching = None if self.selection is None else Watching(self.recorder, session)
+            distribute.run_items(session, self.tower, self.hazard, lambda: self._after_fork(config), watching)
         finally:
+            if watching is not None:
+                self.selection.remember(session, self.tower.journal.fd, watching.parts())
             self.tower.page.item = None
             self.tower.page.phase = FINISH
             self.tower.page.doing = "finish:pytest_sessionfinish"

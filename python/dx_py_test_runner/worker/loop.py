@@ -40,6 +40,7 @@ INTERRUPT = "interrupt"
 ERROR = "error"
 END = "end"
 LASTING = "lasting threads"
+INPUTS = "inputs"
 
 
 class Worker:
@@ -64,6 +65,8 @@ class Worker:
         self.run_page = run_page
         self._total = total
         self.spares_reports = False
+        self.watching: Any = None
+        """Follows the tests, if anybody wants to know what they read."""
         self._one_group = False
         self._more = False
 
@@ -87,6 +90,8 @@ class Worker:
             atexit._clear()
             self._become_worker()
             after_fork()
+            if self.watching is not None:
+                self.watching.follow(self.page, worker=True)
             forks.in_strangers(self._detach)
             self._tokens = tokens
             self._one_group = one_group
@@ -94,6 +99,8 @@ class Worker:
                 self._run(groups, tokens, first)
             finally:
                 self._tear_down()
+            if self.watching is not None:
+                self.link.send(INPUTS, None, self.watching.tell())
             code = 0
         except BaseException:
             import traceback
@@ -175,6 +182,8 @@ class Worker:
             except KeyboardInterrupt as interrupt:
                 self.link.send(INTERRUPT, page.item, _where(interrupt))
                 return False
+            if self.watching is not None:
+                self.watching.ran(start, start + count)
             start += count
             if silent:
                 continue

@@ -8,8 +8,10 @@ something turns out otherwise, :func:`hand_over` leaves everything as pytest's o
 from __future__ import annotations
 
 import dis
+import functools
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from types import CodeType, FunctionType, MethodType
 from typing import Any, NamedTuple
@@ -19,6 +21,7 @@ from _pytest.fixtures import FixtureDef, SubRequest
 from _pytest.python import get_direct_param_fixture_func
 from _pytest.scope import Scope
 
+from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.engine.lean.marks import TELLING_FIXTURES
 
 try:
@@ -72,6 +75,21 @@ class Plan(NamedTuple):
 def are_unchanged() -> bool:
     """Whether fixtures still do what pytest's own methods do."""
     return all(FixtureDef.__dict__[name] is original for name, original in _originals.items())
+
+
+def watch_wide(within: Callable[[Any], AbstractContextManager[None]]) -> None:
+    """Have fixtures that outlive a test set up in a context that *within* makes of their definition."""
+    execute = _originals["execute"]
+
+    @functools.wraps(execute)
+    @internal
+    def watched(self: Any, request: Any) -> Any:
+        if self._scope is Scope.Function:
+            return execute(self, request)
+        with within(self):
+            return execute(self, request)
+
+    FixtureDef.execute = _originals["execute"] = watched  # type: ignore[method-assign]
 
 
 def make_plan(info: Any, parameters: Sequence[str]) -> Plan | None:

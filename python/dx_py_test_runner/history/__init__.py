@@ -1,0 +1,1 @@
+"""What earlier runs found out about each test: outcomes, durations and inputs."""

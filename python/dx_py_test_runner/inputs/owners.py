@@ -1,0 +1,209 @@
+"""Which part of a run has read what: a module being executed, a fixture that outlives its test, a test, or everybody.
+
+The :class:`Recorder` tells of every read; who it belongs to is seen on the stack (a module's body that is being executed), and
+on the status page, where whoever runs tests writes which one is running: so nothing happens between two tests.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dx_py_test_runner.inputs.compare import metadata_names, visible_names
+from dx_py_test_runner.inputs.stamp import link_target, stamp, what_is
+
+FILE, KIND, LINK, STATUS, LIST, DISTS, ENV, PROCESS = "file", "kind", "link", "status", "list", "dists", "env", "process"
+"""What may be read: a file's content, what is at a path, where a link leads, a file's size and times, the names in a folder, the
+distributions installed in a folder, a variable of the environment (``*``: all of them), and whatever another process reads."""
+
+Read = tuple[str, str]
+"""A kind and a name: a path, a variable or a command."""
+
+Reads = dict[Read, Any]
+"""What was there when it was read first: of files a stamp, of variables nothing (they are the client's)."""
+
+
+class Owners:
+    """Keeps reads by their owners.
+
+    :param is_stdlib: whether a file of code is the standard library's.
+    :param installed: what is part of the paths of installed code.
+    :param ours: what the paths of our own code begin with.
+    """
+
+    def __init__(self, is_stdlib: Callable[[str], bool], installed: tuple[str, ...], ours: str) -> None:
+        self._is_stdlib = is_stdlib
+        self._installed = installed
+        self._ours = ours
+        self.everybody: Reads = {}
+        self.modules: dict[str, Reads] = {}
+        """By the file whose code was executed as a module's body."""
+        self.fixtures: dict[int, Reads] = {}
+        """By a number that a fixture's definition has here."""
+        self.items: dict[int, Reads] = {}
+        """By the item's index."""
+        self.uses: set[tuple[str, int, int]] = set()
+        """Which fixtures were asked for at run time: by ``item`` or ``fixture``, its number, and the fixture's."""
+        self.ran: list[tuple[int, int]] = []
+        """Items that were run here: from the first to before the last."""
+        self._numbers: dict[int, int] = {}
+        self._definitions: list[Any] = []
+        self._running: list[int] = []
+        self._page: Any = None
+        self._created: set[str] = set()
+        self._made: set[tuple[int | None, str]] = set()
+        self._temporary = os.path.join(tempfile.gettempdir(), "pytest-of-")
+        self._temporary_root = tempfile.gettempdir()
+
+    def follow(self, page: Any) -> None:
+        """Tests run from now on in this process; *page* says which."""
+        self._page = page
+
+    @property
+    def follows(self) -> bool:
+        return self._page is not None
+
+    # ---- fixtures
+
+    def number_of(self, definition: Any) -> int:
+        """The number of a fixture's definition."""
+        number = self._numbers.get(id(definition))
+        if number is None:
+            number = self._numbers[id(definition)] = len(self._definitions)
+            self._definitions.append(definition)
+        return number
+
+    @contextmanager
+    def within(self, definition: Any) -> Iterator[None]:
+        """What is read here belongs to everyone who uses the fixture *definition*, which outlives a test."""
+        number = self.number_of(definition)
+        if self._running:
+            self.uses.add(("fixture", self._running[-1], number))
+        elif self._page is not None and (item := self._page.item) is not None:
+            self.uses.add(("item", item, number))
+        self._running.append(number)
+        try:
+            yield
+        finally:
+            self._running.pop()
+
+    def known(self, definition: Any) -> int | None:
+        """The number of a fixture's definition that has been set up here."""
+        return self._numbers.get(id(definition))
+
+    def forget(self) -> None:
+        """In a fork: what was read before it is somebody else's to tell."""
+        self.everybody, self.modules, self.ran = {}, {}, []
+
+    # ---- reads
+
+    def note(self, kind: str, name: str) -> None:
+        """Something was read. *name* is an absolute path where it is a path."""
+        read = (kind, name)
+        sinks = self._sinks()
+        if all(read in sink for sink in sinks):
+            return
+        if name[:1] == os.sep and self._is_own(name):
+            return
+        state = STATES[kind](name) if kind in STATES else None
+        for sink in sinks:
+            sink.setdefault(read, state)
+
+    def note_written(self, path: str) -> None:
+        """*path* is about to be written, made or removed: what is found there from now on is no input of who did it."""
+        self._made.add((None if self._page is None else self._page.item, path))
+        if path not in self._created and what_is(path) == "" and link_target(path) is None:
+            self._created.add(path)
+
+    def _is_own(self, path: str) -> bool:
+        """Whether what is at *path* was made by this run."""
+        if path.startswith(self._temporary) or path == self._temporary_root or path.startswith(("/proc/", "/dev/", "/sys/")):
+            return True
+        if self._made and (None if self._page is None else self._page.item, path) in self._made:
+            return True
+        if self._created:
+            while len(path) > 1:
+                if path in self._created:
+                    return True
+                path = os.path.dirname(path)
+        return False
+
+    def _sinks(self) -> list[Reads]:
+        module = self._module()
+        sinks = []
+        if module is not None:
+            sinks.append(self.modules.setdefault(module, {}) if module else self.everybody)
+        if self._running:
+            sinks.append(self.fixtures.setdefault(self._running[-1], {}))
+        elif self._page is not None and (item := self._page.item) is not None:
+            sinks.append(self.items.setdefault(item, {}))
+        elif not sinks:
+            sinks.append(self.everybody)
+        return sinks
+
+    def _module(self) -> str | None:
+        """The file of the innermost module body on the stack; '' if it is not the project's, None if there is none."""
+        frame = sys._getframe(3)
+        while frame is not None:
+            code = frame.f_code
+            filename = code.co_filename
+            if filename.startswith(self._ours):
+                if not filename.startswith(_RECORDING):
+                    return None
+            elif code.co_name == "<module>":
+                if filename[:1] != os.sep or self._is_stdlib(filename) or any(part in filename for part in self._installed):
+                    return ""
+                return filename
+            frame = frame.f_back
+        return None
+
+    # ---- the outcome
+
+    def plain(self) -> dict[str, Any]:
+        """Everything, as values that :mod:`marshal` takes."""
+        return {
+            "everybody": _plain(self.everybody),
+            "modules": {name: _plain(reads) for name, reads in self.modules.items()},
+            "fixtures": {number: _plain(reads) for number, reads in self.fixtures.items()},
+            "items": {index: _plain(reads) for index, reads in self.items.items()},
+            "uses": list(self.uses),
+            "ran": self.ran,
+        }
+
+
+def _plain(reads: Reads) -> dict[Read, Any]:
+    return {read: tuple(state) if isinstance(state, tuple) else state for read, state in list(reads.items())}
+
+
+def listing(names: frozenset[str] | None) -> str:
+    """The names in a folder, as one text."""
+    return "-" if names is None else "\n".join(sorted(names))
+
+
+def status(path: str) -> str:
+    """What somebody sees who asks for more than whether a path exists; inodes and times of change differ between checkouts."""
+    found = stamp(path)
+    try:
+        mode = _stat(path).st_mode
+    except (OSError, ValueError):
+        return "-"
+    return "-" if found is None else f"{found.size} {found.mtime_ns} {mode:o}"
+
+
+_stat = os.stat
+_RECORDING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
+
+STATES: dict[str, Callable[[str], Any]] = {
+    FILE: stamp,
+    KIND: what_is,
+    LINK: lambda path: link_target(path) or "",
+    STATUS: status,
+    LIST: lambda path: listing(visible_names(path, hidden=True)),
+    DISTS: lambda path: listing(metadata_names(path)),
+}
+"""How each kind of path is looked at."""
+

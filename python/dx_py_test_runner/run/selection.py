@@ -1,0 +1,247 @@
+"""The rim of test selection: what a session's items are to :mod:`select`, and where their history is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from dx_py_test_runner import __version__
+from dx_py_test_runner.engine.assertion.codepack import folder
+from dx_py_test_runner.engine.lean.fixtures import watch_wide
+from dx_py_test_runner.engine.lean.items import node_ids
+from dx_py_test_runner.history import store
+from dx_py_test_runner.inputs.record import Recorder, is_installed, is_stdlib
+from dx_py_test_runner.run import options
+from dx_py_test_runner.select import loaded
+from dx_py_test_runner.select.affected import Selector
+from dx_py_test_runner.select.assemble import Assembler, Outcomes, Part, Test
+from dx_py_test_runner.select.closure import Loaded
+from dx_py_test_runner.select.world import World
+from dx_py_test_runner.wire import journal
+
+_SCHEMA = "1"
+"""Of what claims say: memories of other ones tell nothing."""
+
+_NO_MATTER = options.LATE | {
+    *("lf", "failedfirst", "last_failed_no_failures", "stepwise", "stepwise_skip", "affected", "why", "randomly_seed", "cacheclear"),
+    *("basetemp", "doctor", "xmlpath", "htmlpath", "testrunuid"),
+}
+"""Options that decide which tests run, where, and what is said of them, but not how they end."""
+
+
+class Selection:
+    """What a run knows of its tests' histories.
+
+    :param environment: the client's.
+    :param began_ns: when this run began to load what it had not.
+    """
+
+    def __init__(self, config: Any, environment: dict[bytes, bytes], began_ns: int) -> None:
+        self._config = config
+        self._texts = _texts(config)
+        place = folder(environment)
+        root = config.rootpath
+        self._path = None if place is None else store.place(place, root, f"{_SCHEMA}\0{__version__}\0{pytest.__version__}")
+        self.world = World(
+            root=str(root),
+            prefix=sys.prefix,
+            environment=environment,
+            config=self._texts,
+            search_path=[os.path.abspath(entry) for entry in sys.path if not is_stdlib(entry + os.sep) or is_installed(entry + os.sep)],
+            began_ns=began_ns,
+            known={} if self._path is None else store.remembered(self._path, "dxseen"),
+        )
+        self.history = store.History() if self._path is None else store.read(self._path)
+        self.left_out = 0
+        """How many tests need not run."""
+
+    def choose(self, session: Any) -> None:
+        """Leave out the tests that need not run, as pytest leaves out others."""
+        selector = Selector(self.history, self.world)
+        chosen, left_out = [], []
+        for item, nodeid in zip(session.items, node_ids(session.items), strict=True):
+            (chosen if selector.must_run(nodeid) else left_out).append(item)
+        self.left_out = len(left_out)
+        if left_out:
+            session.config.hook.pytest_deselected(items=left_out)
+            session.items[:] = chosen
+
+    def line(self, session: Any) -> str:
+        """What the user is told."""
+        total = self.left_out + len(session.items)
+        if not total:
+            return "affected: there are no tests"
+        if not session.items:
+            return f"affected: none of {total} tests; all have passed, and nothing that they depend on has changed since"
+        return f"affected: {len(session.items)} of {total} tests"
+
+    def remember(self, session: Any, journal_fd: int, parts: Iterable[Part]) -> None:
+        """Keep what the run has found out."""
+        if self._path is None:
+            return
+        ids = node_ids(session.items)
+        outcomes = outcomes_of(journal_fd)
+        tests = [_test(item, nodeid, session.config) for item, nodeid in zip(session.items, ids, strict=True)]
+        plugins = [loaded.name_of(plugin) for plugin in _own_plugins(session.config)]
+        assembler = Assembler(self.world, tests, plugins, self._texts)
+        told: set[int] = set()
+        for part in parts:
+            assembler.add(part, outcomes)
+            told.update(index for start, stop in part.reads["ran"] for index in range(start, stop))
+        assembler.lose(outcomes.keys() - told)
+        store.add(self._path, assembler.history)
+        if self.world.news:
+            store.keep(self._path, "dxseen", self.world.learned())
+
+
+class Watching:
+    """Has the tests of a run followed, in this process or in workers.
+
+    :param recorder: that of loading, which goes on.
+    """
+
+    def __init__(self, recorder: Recorder, session: Any) -> None:
+        assert recorder.owners is not None
+        self._recorder, self._owners, self._session = recorder, recorder.owners, session
+        self._told: list[Any] = []
+        self._alone = False
+
+    def follow(self, page: Any, *, worker: bool = False) -> None:
+        """Tests run in this process from now on; *page* says which."""
+        self._alone = not worker
+        if worker:
+            self._owners.forget()
+        watch_wide(self._owners.within)
+        self._recorder.follow_tests(page)
+
+    def ran(self, start: int, stop: int) -> None:
+        """Items from *start* to before *stop* have been run here."""
+        self._owners.ran.append((start, stop))
+
+    def tell(self) -> Any:
+        """In a worker, at its end: what the run shall know, as plain values."""
+        part = self._part()
+        return (part.reads, part.needs, [tuple(module) for module in part.modules], list(part.installed))
+
+    def hear(self, value: Any) -> None:
+        """In the run: take in what a worker tells."""
+        self._told.append(value)
+
+    def parts(self) -> list[Part]:
+        """What the processes have to tell that have run the tests."""
+        own = self._part()
+        return [own] if self._alone else [_behind(own, value) for value in self._told]
+
+    def _part(self) -> Part:
+        """What this process has to tell; nothing is recorded any more."""
+        self._recorder.stop()
+        needs = {}
+        for start, stop in self._owners.ran:
+            for index in range(start, stop):
+                if found := self._needs_of(self._session.items[index]):
+                    needs[index] = found
+        process = loaded.look(_roots(self._session))
+        return Part(self._owners.plain(), needs, process.modules, process.installed)
+
+    def _needs_of(self, item: Any) -> list[int]:
+        """The numbers of the wider fixtures that *item* is known to use."""
+        info = getattr(item, "_fixtureinfo", None)
+        if info is None:
+            return []
+        numbers = (self._owners.known(one) for known in info.name2fixturedefs.values() for one in known)
+        return [number for number in numbers if number is not None]
+
+
+def _behind(before: Part, value: Any) -> Part:
+    """A worker's part, with what had been read *before* it was forked."""
+    reads, needs, modules, installed = value
+    both = {name: dict(known) for name, known in before.reads["modules"].items()}
+    for name, known in reads["modules"].items():
+        both.setdefault(name, {}).update(known)
+    everybody = {**before.reads["everybody"], **reads["everybody"]}
+    return Part({**reads, "modules": both, "everybody": everybody}, needs, [Loaded(*module) for module in modules], installed)
+
+
+def outcomes_of(fd: int) -> Outcomes:
+    """Outcome and seconds of each item in a journal; ``lost`` for those that never ended."""
+    found: dict[int, tuple[str, float]] = {}
+    worst: dict[int, tuple[str, float]] = {}
+    for kind, index, value in journal.read(fd):
+        if index is None:
+            continue
+        if kind == journal.PASSED:
+            found[index] = ("passed", value[4] - value[1])
+        elif kind == journal.START:
+            worst[index], found[index] = ("passed", 0.0), ("lost", 0.0)
+        elif kind == journal.REPORT:
+            outcome = "expected" if value.get("wasxfail") is not None else value.get("outcome", "failed")
+            before, seconds = worst.get(index, ("passed", 0.0))
+            worst[index] = (max(before, outcome, key=_RANK.__getitem__), seconds + value.get("duration", 0.0))
+        elif kind == journal.FINISH:
+            found[index] = worst.get(index, ("lost", 0.0))
+    return found
+
+
+_RANK = {"passed": 0, "skipped": 1, "expected": 2, "failed": 3, "lost": 4, "rerun": 2}
+
+
+def _test(item: Any, nodeid: str, config: Any) -> Test:
+    path = str(item.path)
+    module = getattr(item, "module", None)
+    roots = [] if module is None else [loaded.name_of(module)]
+    roots += [loaded.name_of(conftest) for conftest in config.pluginmanager._getconftestmodules(item.path)]
+    return Test(nodeid, tuple(roots), path, _above(os.path.dirname(path), str(config.rootpath)))
+
+
+_known_above: dict[tuple[str, str], tuple[str, ...]] = {}
+
+
+def _above(folder: str, root: str) -> tuple[str, ...]:
+    """*folder* and those above it, up to *root*."""
+    key = (folder, root)
+    if key not in _known_above:
+        parent = os.path.dirname(folder)
+        rest = _above(parent, root) if folder != root and parent != folder else ()
+        _known_above[key] = (folder, *rest)
+    return _known_above[key]
+
+
+def _own_plugins(config: Any) -> list[Any]:
+    """Plugins that are modules, but for conftests, which count for what is below them."""
+    manager = config.pluginmanager
+    return [plugin for plugin in manager.get_plugins() if hasattr(plugin, "__file__") and plugin not in manager._conftest_plugins]
+
+
+def _roots(session: Any) -> list[Any]:
+    """Modules of the session that importlib may not know."""
+    modules = {id(module): module for item in session.items if (module := getattr(item, "module", None)) is not None}
+    return [*modules.values(), *session.config.pluginmanager._conftest_plugins, *_own_plugins(session.config)]
+
+
+def _texts(config: Any) -> dict[str, str]:
+    """How pytest is configured, in words that can be compared."""
+    values = {name: _plain(value) for name, value in vars(config.option).items() if name not in _NO_MATTER}
+    ini = {name: _plain(getattr(value, "value", value)) for name, value in dict(getattr(config, "_inicfg", None) or config.inicfg).items()}
+    plugins = sorted(f"{dist.project_name} {dist.version}" for _plugin, dist in config.pluginmanager.list_plugin_distinfo())
+    return {
+        "options": repr(sorted(values.items())),
+        "settings": repr(sorted(ini.items())),
+        "settings file": "" if config.inipath is None else os.path.relpath(config.inipath, config.rootpath),
+        "folder": os.path.relpath(config.invocation_params.dir, config.rootpath),
+        "interpreter": repr((sys.version, tuple(sys.flags), sorted(sys._xoptions.items()), sys.warnoptions)),
+        "plugins": repr(plugins),
+    }
+
+
+def _plain(value: Any) -> str:
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return repr(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return repr([_plain(one) for one in value])
+    if isinstance(value, dict):
+        return repr(sorted((str(key), _plain(one)) for key, one in value.items()))
+    return str(value) if isinstance(value, os.PathLike) else type(value).__qualname__

@@ -1,0 +1,80 @@
+"""Which tests have to run. Pure, but for the world that it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from dx_py_test_runner.history.store import Claim, History
+from dx_py_test_runner.select.world import World
+
+GOOD = frozenset({"passed", "skipped"})
+"""Outcomes that need not be seen again while nothing changes."""
+
+
+class Verdict(NamedTuple):
+    """Whether a test must run, and why."""
+
+    runs: bool
+    reason: str
+    """Of one that runs: ``new``, ``not passed`` or ``changed``; of one that does not: ``unchanged``."""
+    broken: tuple[tuple[Claim, str | None], ...] = ()
+    """Claims of the memory that comes closest which do not hold, with what is there now."""
+    sets: tuple[int, ...] = ()
+    """Those of the memory that was looked at."""
+
+
+class Selector:
+    """Decides about tests, one after the other; each set of claims is looked at once."""
+
+    def __init__(self, history: History, world: World) -> None:
+        self._history = history
+        self._world = world
+        self._holds: dict[int, bool] = {}
+
+    def must_run(self, test: str) -> bool:
+        """Whether *test* must run: the latest memory that holds, if there is one, is not of a good outcome."""
+        for memory in self._history.tests.get(test, ()):
+            if memory.outcome in GOOD:
+                if all(map(self.holds, memory.sets)):
+                    return False
+            elif all(map(self._may_hold, memory.sets)):
+                return True
+        return True
+
+    def _may_hold(self, number: int) -> bool:
+        """Whether nothing that is known of a set has changed: enough for what is bad news."""
+        return self.holds(number) or all(claim[2] is None for claim, _now in self.broken(number))
+
+    def holds(self, number: int) -> bool:
+        """Whether all claims of a set hold."""
+        known = self._holds.get(number)
+        if known is None:
+            known = self._holds[number] = not any(True for _ in self.broken(number))
+        return known
+
+    def broken(self, number: int) -> Iterable[tuple[Claim, str | None]]:
+        """The claims of a set that do not hold, with the present values."""
+        for claim in self._history.claims_of(number):
+            kind, name, value = claim
+            now = None if value is None else self._world.value(kind, name)
+            if now is None or now != value:
+                yield claim, now
+
+    def verdict(self, test: str) -> Verdict:
+        """The same with its reasons."""
+        memories = self._history.tests.get(test, ())
+        if not memories:
+            return Verdict(True, "new")
+        closest: Verdict | None = None
+        for memory in memories:
+            if memory.outcome not in GOOD:
+                if all(map(self._may_hold, memory.sets)):
+                    return Verdict(True, "not passed", sets=memory.sets)
+                continue
+            broken = tuple(found for number in memory.sets for found in self.broken(number))
+            if not broken:
+                return Verdict(False, "unchanged", sets=memory.sets)
+            if closest is None or len(broken) < len(closest.broken):
+                closest = Verdict(True, "changed", broken, memory.sets)
+        return closest or Verdict(True, "not passed", sets=memories[0].sets)

@@ -1,0 +1,209 @@
+"""What a run has found out, as memories of its tests. Pure, but for the world that it asks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from dx_py_test_runner.history.store import Claim, History, Memory
+from dx_py_test_runner.inputs import owners
+from dx_py_test_runner.select.closure import Graph, Loaded
+from dx_py_test_runner.select.world import CIRCUMSTANCES, CODE, CONFIG, DOUBT, FIND, TREE, World
+
+
+class Test(NamedTuple):
+    """What is known of an item without running it."""
+
+    id: str
+    roots: tuple[str, ...]
+    """The modules that it consists of: its own and the conftests above it."""
+    path: str
+    """The file that it was collected from."""
+    above: tuple[str, ...]
+    """The folders in which a conftest would count for it."""
+
+
+class Part(NamedTuple):
+    """What one process that ran tests has to tell."""
+
+    reads: Mapping[str, Any]
+    """``Owners.plain()``"""
+    needs: Mapping[int, Sequence[int]]
+    """The numbers of the fixtures that an item is known to use, by its index."""
+    modules: Sequence[Loaded]
+    installed: Sequence[str]
+
+
+Outcomes = Mapping[int, tuple[str, float]]
+"""Of each item that has one: outcome and seconds."""
+
+
+class Assembler:
+    """Makes memories of the tests of one run.
+
+    :param plugins: names of modules of the project that every test depends on.
+    :param config: the names of the world's texts about the configuration.
+    """
+
+    def __init__(self, world: World, tests: Sequence[Test], plugins: Sequence[str], config: Iterable[str]) -> None:
+        self._world = world
+        self._tests = tests
+        self._plugins = plugins
+        self._config = tuple(config)
+        self.history = History()
+        self._module_claims: dict[str, list[Claim]] = {}
+
+    def add(self, part: Part, outcomes: Outcomes) -> None:
+        """Remember the tests that one process has run."""
+        graph = self._graph(part.modules)
+        self._module_claims = {}
+        self._module_reads: Mapping[str, Any] = part.reads["modules"]
+        ground = self._ground(part, graph)
+        fixtures = self._fixtures(part)
+        of_roots: dict[Any, int] = {}
+        asked: dict[int, set[int]] = {}
+        for kind, user, number in part.reads["uses"]:
+            if kind == "item":
+                asked.setdefault(user, set()).add(number)
+        for start, stop in part.reads["ran"]:
+            for index in range(start, stop):
+                if index not in outcomes:
+                    continue
+                test, (outcome, seconds) = self._tests[index], outcomes[index]
+                key = (test.roots, test.path, test.above)
+                if key not in of_roots:
+                    of_roots[key] = self.history.set_of(self._root_claims(test, graph))
+                sets = {*ground, of_roots[key]}
+                for number in {*part.needs.get(index, ()), *asked.get(index, ())}:
+                    sets.add(fixtures[number])
+                own = part.reads["items"].get(index)
+                if own:
+                    sets.add(self.history.set_of(self._claims(own)))
+                self.history.remember(test.id, Memory(outcome, seconds, tuple(sorted(sets))))
+
+    def lose(self, indexes: Iterable[int]) -> None:
+        """Remember that nothing is known of these tests' latest runs: their processes have ended with what they had read."""
+        for index in indexes:
+            self.history.remember(self._tests[index].id, Memory("lost", 0.0, ()))
+
+    def _graph(self, modules: Sequence[Loaded]) -> Graph:
+        outlines = {}
+        for module in modules:
+            if module.path.endswith(".py") and module.path not in outlines:
+                found = self._world.outline(module.path)
+                if found is not None:
+                    outlines[module.path] = found
+        return Graph(modules, outlines)
+
+    # ---- what every test of a process depends on
+
+    def _ground(self, part: Part, graph: Graph) -> list[int]:
+        world, claims = self._world, self.history.set_of
+        everywhere = [(CONFIG, name, world.value(CONFIG, name)) for name in self._config]
+        everywhere.append((CIRCUMSTANCES, "", world.value(CIRCUMSTANCES, "")))
+        installed = [self._file(path) for path in part.installed]
+        known = {path for path in part.reads["modules"] if not graph.modules_of(path)}
+        lost = [claim for path in known for claim in self._claims(part.reads["modules"][path])]
+        reads = [*self._claims(part.reads["everybody"]), *lost]
+        roots = {name for test in self._tests for name in test.roots}
+        unexplained = graph.modules.keys() - graph.closure([*roots, *self._plugins])
+        modules = [
+            claim for name in graph.closure([*self._plugins, *unexplained]) for claim in self._claims_of_module(name, graph)
+        ]
+        return [claims(everywhere), claims(installed), claims(reads), claims(modules)]
+
+    # ---- fixtures that outlive a test
+
+    def _fixtures(self, part: Part) -> dict[int, int]:
+        """The set of each fixture, by its number: with those that it uses itself."""
+        uses: dict[int, set[int]] = {}
+        for kind, user, number in part.reads["uses"]:
+            if kind == "fixture":
+                uses.setdefault(user, set()).add(number)
+        numbers = {number for _kind, _user, number in part.reads["uses"]} | uses.keys() | part.reads["fixtures"].keys()
+        numbers.update(number for needed in part.needs.values() for number in needed)
+        found = {}
+        for number in numbers:
+            seen, waiting = set(), [number]
+            while waiting:
+                one = waiting.pop()
+                if one not in seen:
+                    seen.add(one)
+                    waiting += uses.get(one, ())
+            claims = [claim for one in seen for claim in self._claims(part.reads["fixtures"].get(one, {}))]
+            found[number] = self.history.set_of(claims)
+        return found
+
+    # ---- modules
+
+    def _root_claims(self, test: Test, graph: Graph) -> list[Claim]:
+        world = self._world
+        claims: list[Claim] = []
+        roots = [name for name in test.roots if name in graph.modules]
+        if not test.path.endswith(".py"):
+            claims.append(self._file(test.path))
+        elif not roots:
+            claims.append(self._file(test.path))
+            roots = list(graph.modules)
+        for folder in test.above:
+            for name in ("conftest.py", "__init__.py"):
+                path = world.short(os.path.join(folder, name))
+                claims.append((owners.KIND, path, world.value(owners.KIND, path)))
+        for name in graph.closure(roots):
+            claims += self._claims_of_module(name, graph)
+        return claims
+
+    def _claims_of_module(self, name: str, graph: Graph) -> list[Claim]:
+        known = self._module_claims.get(name)
+        if known is None:
+            known = self._module_claims[name] = list(self._find_claims(name, graph))
+        return known
+
+    def _find_claims(self, name: str, graph: Graph) -> Iterable[Claim]:
+        world, module = self._world, graph.modules[name]
+        if module.path and world.changed_lately(module.path):
+            yield (DOUBT, f"{world.short(module.path)} was written to while it was being used", None)
+        elif module.path.endswith(".py"):
+            short = world.short(module.path)
+            yield (CODE, short, world.value(CODE, short))
+        elif module.path:
+            yield self._file(module.path)
+        for folder, stem in graph.lookups(name):
+            key = f"{world.short(folder) if folder else ''}\0{stem}"
+            yield (FIND, key, world.value(FIND, key))
+        yield from self._claims(self._module_reads.get(module.path, {}))
+
+    # ---- reads
+
+    def _file(self, path: str) -> Claim:
+        short = self._world.short(path)
+        return (owners.FILE, short, self._world.value(owners.FILE, short))
+
+    def _claims(self, reads: Mapping[tuple[str, str], Any]) -> Iterable[Claim]:
+        world = self._world
+        for (kind, name), state in reads.items():
+            if kind == owners.FILE:
+                value = world.content_when(name, state)
+                if value is None:
+                    yield (DOUBT, f"{world.short(name)} was written to while the tests ran", None)
+                else:
+                    yield (kind, world.short(name), value)
+            elif kind == owners.PROCESS:
+                yield from self._of_process(name)
+            elif kind == owners.ENV:
+                yield (kind, name, world.value(kind, name))
+            else:
+                yield (kind, world.short(name), world.as_value(kind, state))
+
+    def _of_process(self, command: str) -> Iterable[Claim]:
+        """Nobody sees what another process reads: any file of the project, and any variable, for all we know."""
+        program = os.path.basename(command.split(" ", 1)[0])
+        if program in _UNKNOWABLE:
+            yield (DOUBT, f"it starts {program}, which looks at more than files", None)
+        yield (TREE, "", self._world.value(TREE, ""))
+        yield (owners.ENV, "*", self._world.value(owners.ENV, "*"))
+
+
+_UNKNOWABLE = frozenset({"git", "hg", "svn"})
+"""Programs whose answers hang on folders that are no part of the project's files."""

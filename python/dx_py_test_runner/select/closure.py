@@ -1,0 +1,119 @@
+"""Which modules a module needs, by what their texts say and by what is loaded. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from dx_py_test_runner.select.outline import Outline
+
+
+class Loaded(NamedTuple):
+    """A module of the project that is loaded."""
+
+    name: str
+    path: str
+    """Its file; '' for a package without one."""
+    package: str
+    """What relative imports in it start from."""
+    folders: tuple[str, ...]
+    """Where its submodules are looked for, if it is a package."""
+
+
+class Graph:
+    """Needs of the loaded modules.
+
+    :param outlines: by path.
+    """
+
+    def __init__(self, modules: Iterable[Loaded], outlines: Mapping[str, Outline]) -> None:
+        self.modules = {module.name: module for module in modules}
+        self._outlines = outlines
+        self._children: dict[str, list[str]] = {}
+        self._by_path: dict[str, list[Loaded]] = {}
+        for module in self.modules.values():
+            self._children.setdefault(module.name.rpartition(".")[0], []).append(module.name)
+            self._by_path.setdefault(module.path, []).append(module)
+        self._needs: dict[str, frozenset[str]] = {}
+        self._closures: dict[str, frozenset[str]] = {}
+
+    def modules_of(self, path: str) -> list[Loaded]:
+        """Those loaded from the file at *path*."""
+        return self._by_path.get(path, [])
+
+    def is_dynamic(self, name: str) -> bool:
+        outline = self._outlines.get(self.modules[name].path)
+        return outline is not None and outline.dynamic
+
+    def needs(self, name: str) -> frozenset[str]:
+        """The names of the loaded modules that the module *name* mentions, its packages included."""
+        if name not in self._needs:
+            self._needs[name] = frozenset(self._find_needs(self.modules[name]))
+        return self._needs[name]
+
+    def _find_needs(self, module: Loaded) -> set[str]:
+        found: set[str] = set()
+        self._add(module.name.rpartition(".")[0], found)
+        outline = self._outlines.get(module.path)
+        if outline is None:
+            return found
+        if outline.dynamic:
+            return set(self.modules) - {module.name}
+        for level, target, names in outline.imports:
+            target = absolute(level, target, module.package)
+            self._add(target, found)
+            for name in names:
+                if name == "*":
+                    found.update(self._children.get(target, ()))
+                else:
+                    self._add(f"{target}.{name}", found)
+        for name in outline.names:
+            self._add(name, found)
+        found.discard(module.name)
+        return found
+
+    def _add(self, name: str, found: set[str]) -> None:
+        while name:
+            if name in self.modules:
+                found.add(name)
+            name = name.rpartition(".")[0]
+
+    def closure(self, names: Iterable[str]) -> frozenset[str]:
+        """*names* with all that they need, directly or not."""
+        seen: set[str] = set()
+        waiting = [name for name in names if name in self.modules]
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                waiting += self.needs(name) - seen
+        return frozenset(seen)
+
+    def lookups(self, name: str) -> set[tuple[str, str]]:
+        """What the module *name* has importlib look for: pairs of a folder (of a package; '' for the search path) and a name."""
+        module = self.modules[name]
+        found = {("", name.partition(".")[0])}
+        targets = {name}
+        outline = self._outlines.get(module.path)
+        if outline is not None:
+            for level, target, names in outline.imports:
+                target = absolute(level, target, module.package)
+                targets.add(target)
+                targets.update(f"{target}.{name}" for name in names if name != "*")
+        for target in targets:
+            found.add(("", target.partition(".")[0]))
+            parent, _, rest = target.rpartition(".")
+            while parent:
+                if parent in self.modules:
+                    found.update((folder, rest) for folder in self.modules[parent].folders)
+                parent, _, rest = parent.rpartition(".")
+        found.discard(("", ""))
+        return found
+
+
+def absolute(level: int, target: str, package: str) -> str:
+    """The full name of what a relative import names."""
+    if not level:
+        return target
+    base = package.split(".")[: len(package.split(".")) - (level - 1)] if package else []
+    return ".".join([*base, *([target] if target else [])])

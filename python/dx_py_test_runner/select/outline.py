@@ -1,0 +1,96 @@
+"""What the text of a Python file tells of what it needs, and of what it means."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import NamedTuple
+
+from dx_py_test_runner._native import hash_bytes
+
+
+class Outline(NamedTuple):
+    """What is known of one file. Made of plain values, so that it can be kept."""
+
+    imports: tuple[tuple[int, str, tuple[str, ...]], ...]
+    """Every import at any depth: its level, the module's name, and the names taken from it (``*`` for all; none for a plain import)."""
+    names: tuple[str, ...]
+    """Dotted names in strings and expressions that may be modules, or be within them."""
+    dynamic: bool
+    """Whether it may import, or look up, modules whose names are not in its text."""
+    meaning: str
+    """A hash of the text without comments and layout."""
+
+
+def outline(text: bytes) -> Outline:
+    """The outline of a file with this text. One that is no Python needs nothing, and means what it says."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return Outline((), (), True, hash_bytes(text).hex()[:32])
+    finder = _Finder()
+    finder.visit(tree)
+    meaning = hash_bytes(ast.dump(tree).encode("utf-8", "surrogatepass")).hex()[:32]
+    return Outline(tuple(dict.fromkeys(finder.imports)), tuple(sorted(finder.names)), finder.dynamic, meaning)
+
+
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\.?")
+
+_IMPORTERS = {"import_module": 0, "__import__": 0, "importorskip": 0}
+"""Functions that import what their first argument names."""
+
+_LOOKERS = frozenset(
+    {"exec", "run_path", "run_module", "find_spec", "spec_from_file_location", "entry_points", "load_module", "exec_module"}
+    | {"iter_modules", "walk_packages", "import_string", "import_from_string", "resolve_name", "locate", "find_loader"}
+)
+"""Functions by which modules are reached that no import statement names."""
+
+
+class _Finder(ast.NodeVisitor):
+    def __init__(self) -> None:
+        self.imports: list[tuple[int, str, tuple[str, ...]]] = []
+        self.names: set[str] = set()
+        self.dynamic = False
+        self._aliases: dict[str, str] = {}
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            self.imports.append((0, alias.name, ()))
+            if alias.asname:
+                self._aliases[alias.asname] = alias.name
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        self.imports.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
+        for alias in node.names:
+            if not node.level:
+                self._aliases[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, str) and len(node.value) < 200 and _DOTTED.fullmatch(node.value):
+            self.names.add(node.value.rstrip("."))
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        parts, value = [node.attr], node.value
+        while isinstance(value, ast.Attribute):
+            parts.append(value.attr)
+            value = value.value
+        if isinstance(value, ast.Name):
+            first = self._aliases.get(value.id, value.id)
+            if (first, parts[-1]) == ("sys", "modules"):
+                self.dynamic = True
+            self.names.add(".".join([first, *reversed(parts)]))
+        else:
+            self.visit(value)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if name in _LOOKERS:
+            self.dynamic = True
+        elif name in _IMPORTERS:
+            first = node.args[0] if node.args else None
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                level = len(first.value) - len(first.value.lstrip("."))
+                self.imports.append((level, first.value[level:], ()))
+            else:
+                self.dynamic = True
+        self.generic_visit(node)

@@ -1,0 +1,225 @@
+"""What is there now: the present value of whatever a claim may be about. Reads the file system, changes nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from dx_py_test_runner._native import hash_bytes
+from dx_py_test_runner.inputs import owners
+from dx_py_test_runner.inputs.compare import ALWAYS, HASH_LIMIT, NEVER
+from dx_py_test_runner.inputs.stamp import Stamp, content_hash, stamp
+from dx_py_test_runner.select.outline import Outline, outline
+
+CODE, FIND, CONFIG, TREE, CIRCUMSTANCES, DOUBT = "code", "find", "config", "tree", "circumstances", "doubt"
+"""Kinds of claims beside those of :mod:`inputs.owners`: what a Python file means, what importlib would find for a name in a folder,
+how pytest is configured, all files of the project, what every interpreter and its libraries read, and what never holds."""
+
+_SETTLED_NS = 50_000_000
+"""A file that changed more recently than this may change again under the same stamp."""
+
+_CLOCK_SLACK_NS = 20_000_000
+"""What the clock of the file system may be behind, and what passes between looking at files and beginning."""
+
+_PASSED_OVER = frozenset(
+    {".git", ".hg", ".svn", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".tox", ".nox", "node_modules"}
+)
+"""Folders that are no part of a project's own files."""
+
+
+class World:
+    """The present, each part of it looked at once.
+
+    :param root: pytest's root folder. Paths below it are named relative to it in claims, so that another checkout has the same.
+    :param prefix: the environment's folder, likewise.
+    :param environment: the client's.
+    :param config: texts that say how pytest is configured.
+    :param search_path: folders in which modules are looked for, without those of the standard library.
+    :param began_ns: what has changed since then may be otherwise than it was loaded; 0: nobody has loaded anything.
+    :param known: what :meth:`learned` gave earlier.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        prefix: str,
+        environment: Mapping[bytes, bytes],
+        config: Mapping[str, str],
+        search_path: Sequence[str],
+        began_ns: int = 0,
+        known: dict[str, Any] | None = None,
+    ) -> None:
+        self.root, self._prefix = root.rstrip(os.sep), prefix.rstrip(os.sep)
+        self._environment = environment
+        self._config = config
+        self._search_path = search_path
+        self._began_ns = began_ns
+        known = known or {}
+        self._hashes: dict[str, tuple[tuple[int, ...], str]] = dict(known.get("hashes", {}))
+        self._outlines: dict[str, Outline] = {key: Outline(*value) for key, value in known.get("outlines", {}).items()}
+        self._values: dict[tuple[str, str], str | None] = {}
+        self._names: dict[str, dict[str, list[str]]] = {}
+        self._used: set[str] = set()
+        self.news = False
+        """Whether something was learned that :meth:`learned` did not tell before."""
+
+    def learned(self) -> dict[str, Any]:
+        """What saves time later: hashes by stamps, and outlines by hashes."""
+        used = {self._hashes[path][1] for path in self._hashes}
+        outlines = {key: tuple(value) for key, value in self._outlines.items() if key in used}
+        return {"hashes": self._hashes, "outlines": outlines}
+
+    # ---- names
+
+    def short(self, path: str) -> str:
+        """A path as claims name it."""
+        for start, mark in ((self.root, "{root}"), (self._prefix, "{env}")):
+            if path == start or path.startswith(start + os.sep):
+                return mark + path[len(start) :]
+        return path
+
+    def full(self, name: str) -> str:
+        """The path that :meth:`short` has shortened."""
+        for start, mark in ((self.root, "{root}"), (self._prefix, "{env}")):
+            if name.startswith(mark):
+                return start + name[len(mark) :]
+        return name
+
+    # ---- values
+
+    def value(self, kind: str, name: str) -> str | None:
+        """The present value of a claim of this kind and name, which is None if it can never be trusted."""
+        key = (kind, name)
+        if key not in self._values:
+            self._values[key] = self._look(kind, name)
+        return self._values[key]
+
+    def _look(self, kind: str, name: str) -> str | None:
+        if kind == owners.FILE:
+            return self.content(self.full(name))
+        if kind == CODE:
+            found = self.outline(self.full(name))
+            return "-" if found is None else found.meaning
+        if kind == FIND:
+            folder, _, stem = name.rpartition("\0")
+            return self._find([self.full(folder)] if folder else self._search_path, stem)
+        if kind == owners.ENV:
+            return self._variable(name)
+        if kind == CONFIG:
+            return self._config.get(name, "")
+        if kind == CIRCUMSTANCES:
+            return _digest(sorted((n, v) for n, v in self._environment.items() if n.startswith(ALWAYS) and n not in NEVER))
+        if kind == TREE:
+            return self._tree()
+        if kind in owners.STATES:
+            return self.as_value(kind, owners.STATES[kind](self.full(name)))
+        return None
+
+    def as_value(self, kind: str, state: Any) -> str:
+        """A state that was recorded (``owners.STATES``), as a claim's value; not for files."""
+        if kind == owners.LINK:
+            return self.short(state)
+        text = str(state)
+        return _digest(text) if len(text) > 40 else text
+
+    def content(self, path: str) -> str | None:
+        """A hash of what is in a file, ``-`` if there is none. Of very big files only size and time are looked at."""
+        now = stamp(path)
+        if now is None:
+            return "-"
+        known = self._hashes.get(path)
+        if known is not None and known[0] == tuple(now):
+            return known[1]
+        if now.size > HASH_LIMIT:
+            return f"{now.size} {now.mtime_ns}"
+        digest = content_hash(path)
+        if digest is None or stamp(path) != now:
+            return "folder" if os.path.isdir(path) else None
+        text = digest.hex()[:32]
+        if now.ctime_ns < time.time_ns() - _SETTLED_NS:
+            self._hashes[path] = (tuple(now), text)
+            self.news = True
+        return text
+
+    def content_when(self, path: str, then: Stamp | tuple[int, ...] | None) -> str | None:
+        """What was in a file when it had this stamp; None if it has been written to since."""
+        now = stamp(path)
+        if (None if now is None else tuple(now)) != (None if then is None else tuple(then)):
+            return None
+        return self.content(path)
+
+    def changed_lately(self, path: str) -> bool:
+        """Whether the file at *path* may be another one than that which was loaded."""
+        now = stamp(path)
+        return bool(self._began_ns) and (now is None or now.ctime_ns > self._began_ns - _CLOCK_SLACK_NS)
+
+    def outline(self, path: str) -> Outline | None:
+        """The outline of a Python file; None if it cannot be read."""
+        key = self.content(path)
+        if key in (None, "-", "folder"):
+            return None
+        assert key is not None
+        known = self._outlines.get(key)
+        if known is None:
+            try:
+                with open(path, "rb") as file:
+                    known = outline(file.read())
+            except OSError:
+                return None
+            self._outlines[key] = known
+            self.news = True
+        return known
+
+    def _variable(self, name: str) -> str:
+        if name == "*":
+            return _digest(sorted(item for item in self._environment.items() if item[0] not in NEVER))
+        value = self._environment.get(os.fsencode(name))
+        return "-" if value is None else _digest(value)
+
+    def _find(self, folders: Iterable[str], stem: str) -> str:
+        found = []
+        for folder in folders:
+            names = self._importable(folder).get(stem)
+            if names:
+                found.append(f"{self.short(folder)}:{','.join(names)}")
+        return ";".join(found)
+
+    def _importable(self, folder: str) -> dict[str, list[str]]:
+        """What importlib could load from a folder, by the name that it would have."""
+        known = self._names.get(folder)
+        if known is None:
+            known = self._names[folder] = {}
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in sorted(entries, key=lambda entry: entry.name):
+                        stem, dot, ending = entry.name.partition(".")
+                        if dot and ending.endswith(("py", "so", "pyc", "pyd")):
+                            known.setdefault(stem, []).append(entry.name)
+                        elif not dot and stem != "__pycache__" and entry.is_dir():
+                            packages = [name for name in ("__init__.py",) if os.path.exists(os.path.join(entry.path, name))]
+                            known.setdefault(stem, []).append("/".join([stem, *packages]))
+            except OSError:
+                pass
+        return known
+
+    def _tree(self) -> str | None:
+        found = []
+        for folder, folders, files in os.walk(self.root):
+            if folder != self.root and "pyvenv.cfg" in files:
+                folders.clear()
+                continue
+            folders[:] = sorted(name for name in folders if name not in _PASSED_OVER and not name.endswith(".egg-info"))
+            for name in sorted(files):
+                if not name.endswith(".pyc") and not name.startswith(".coverage"):
+                    path = os.path.join(folder, name)
+                    if name.endswith(".py") and self.changed_lately(path):
+                        return None
+                    found.append((self.short(path), self.content(path)))
+        return _digest(found)
+
+
+def _digest(value: Any) -> str:
+    return hash_bytes(repr(value).encode("utf-8", "surrogatepass")).hex()[:32]
