@@ -157,6 +157,6 @@ def without_workers(args: tuple[str, ...]) -> list[str]:
     for word in words:
         if word == "-n":
             next(words)
-        else:
+        elif word != "--affected":
             kept.append(word)
     return kept
