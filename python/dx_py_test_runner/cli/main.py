@@ -14,6 +14,7 @@ dx-py: run any pytest suite, with pytest's outcomes
 Usage:
   dx-py test [pytest's arguments]    run tests; -n N|auto, --no-daemon, --isolation, --engine=pytest are ours
   dx-py daemon status|stop|restart|logs
+  dx-py why TEST [arguments]         why a test must run again, or need not; also: dx-py why-not TEST
   dx-py doctor                       what keeps a project from warm and parallel runs
   dx-py --version
 
@@ -38,6 +39,11 @@ def main(argv: list[str]) -> int:
         from dx_py_test_runner.cli.doctor import doctor_command
 
         return doctor_command(argv[1:])
+    if verb in ("why", "why-not"):
+        if len(argv) < 2:
+            sys.stderr.write(f"dx-py: {verb} needs the name of a test, as 'dx-py {verb} tests/test_a.py::test_b'\n")
+            return 4
+        return run_as_module(["test", "--no-daemon", "--affected", "--why", argv[1], *argv[2:]])
     if verb == "test":
         return run_as_module(argv)
     sys.stderr.write(f"dx-py: there is no verb {verb!r}. 'dx-py --help' lists them; tests are run by 'dx-py test'.\n")

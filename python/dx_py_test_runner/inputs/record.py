@@ -8,6 +8,7 @@ notes effects (writes, processes, connections), after which a level cannot be fo
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import time
@@ -129,6 +130,7 @@ class Recorder:
         self._plain_arguments: tuple[list[str], Any, Any] | None = None
         self._other_argv: list[str] | None = None
         self._listens = False
+        self._spawn: Any = None
         if enabled:
             self.enable()
 
@@ -158,7 +160,22 @@ class Recorder:
             self._start()
         self._by_level = False
         self.quiet = False
+        self._watch_spawning()
         self.owners.follow(page)
+
+    def _watch_spawning(self) -> None:
+        """``multiprocessing`` starts processes without an audit event."""
+        import _posixsubprocess
+
+        spawn = self._spawn = _posixsubprocess.fork_exec
+
+        @functools.wraps(spawn)
+        def fork_exec(args: Any, *more: Any) -> Any:
+            if self._on and not self._busy:
+                self._own(owners.PROCESS, _command("", ("", args)))
+            return spawn(args, *more)
+
+        _posixsubprocess.fork_exec = fork_exec  # type: ignore[assignment]
 
     def _start(self) -> None:
         self._on = True
@@ -171,6 +188,9 @@ class Recorder:
             return
         self._on = False
         self.quiet = True
+        if self._spawn is not None:
+            sys.modules["_posixsubprocess"].fork_exec = self._spawn  # type: ignore[attr-defined]
+            self._spawn = None
         for watched, plain in self._watched_options:
             watched.__class__ = plain
         self._watched_options = []
@@ -349,8 +369,6 @@ class Recorder:
                     supported.add(wrapper)
 
     def _stat_wrapper(self, original: Any) -> Any:
-        import functools
-
         @functools.wraps(original)
         def asked(path: Any, *args: Any, **kwargs: Any) -> Any:
             if self._on and not self._busy and not self.quiet and type(path) is not int and "dir_fd" not in kwargs:

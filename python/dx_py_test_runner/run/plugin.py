@@ -37,6 +37,7 @@ class RunPlugin:
         self.selection: Selection | None = None
         self.began_ns = time.time_ns()
         self._session: Any = None
+        self.explained: list[str] = []
         if recording or "--affected" in tower.job.args:
             self._tell_owners()
         self.loaded = False
@@ -150,12 +151,17 @@ class RunPlugin:
         self._session = session
         if self.collects_for_tests and config.option.affected:
             self.selection = Selection(config, self.tower.job.env, self.began_ns)
-            self.selection.choose(session)
+            if config.option.why is None:
+                self.selection.choose(session)
+            else:
+                self.explained = self.selection.explain(session, config.option.why)
         return result
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_report_collectionfinish(self) -> str | None:
-        return None if self.selection is None or self._session is None else self.selection.line(self._session)
+    def pytest_report_collectionfinish(self) -> str | list[str] | None:
+        if self.selection is None:
+            return None
+        return self.explained or self.selection.line(self._session)
 
     def _profile(self, config: Any) -> fit.Profile | None:
         """What a level would be made for; None where there can be none."""

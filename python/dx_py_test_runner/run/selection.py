@@ -16,9 +16,9 @@ from dx_py_test_runner.engine.lean.items import node_ids
 from dx_py_test_runner.history import store
 from dx_py_test_runner.inputs.record import Recorder, is_installed, is_stdlib
 from dx_py_test_runner.run import options
-from dx_py_test_runner.select import loaded
+from dx_py_test_runner.select import loaded, words
 from dx_py_test_runner.select.affected import Selector
-from dx_py_test_runner.select.assemble import Assembler, Outcomes, Part, Test
+from dx_py_test_runner.select.assemble import Assembler, Outcomes, Part, Test, graph_of
 from dx_py_test_runner.select.closure import Loaded
 from dx_py_test_runner.select.world import World
 from dx_py_test_runner.wire import journal
@@ -69,6 +69,20 @@ class Selection:
         if left_out:
             session.config.hook.pytest_deselected(items=left_out)
             session.items[:] = chosen
+
+    def explain(self, session: Any, asked: str) -> list[str]:
+        """For each test that *asked* names, why it must run or not; no test is left to be run."""
+        selector = Selector(self.history, self.world)
+        graph = graph_of(self.world, loaded.look(_roots(session)).modules)
+        lines: list[str] = []
+        for item, nodeid in zip(session.items, node_ids(session.items), strict=True):
+            if asked == nodeid or nodeid.startswith((f"{asked}[", f"{asked}::")) or asked in nodeid.split("::"):
+                roots = _test(item, nodeid, session.config).roots
+                lines += words.explain(nodeid, selector.verdict(nodeid), self.history, graph, roots, self.world.full)
+        self.left_out = len(session.items) or 1
+        session.config.hook.pytest_deselected(items=list(session.items))
+        session.items.clear()
+        return lines or [f"no test is called {asked}"]
 
     def line(self, session: Any) -> str:
         """What the user is told."""

@@ -39,6 +39,17 @@ Outcomes = Mapping[int, tuple[str, float]]
 """Of each item that has one: outcome and seconds."""
 
 
+def graph_of(world: World, modules: Sequence[Loaded]) -> Graph:
+    """The needs of *modules*, by their present texts."""
+    outlines = {}
+    for module in modules:
+        if module.path.endswith(".py") and module.path not in outlines:
+            found = world.outline(module.path)
+            if found is not None:
+                outlines[module.path] = found
+    return Graph(modules, outlines)
+
+
 class Assembler:
     """Makes memories of the tests of one run.
 
@@ -56,7 +67,7 @@ class Assembler:
 
     def add(self, part: Part, outcomes: Outcomes) -> None:
         """Remember the tests that one process has run."""
-        graph = self._graph(part.modules)
+        graph = graph_of(self._world, part.modules)
         self._module_claims = {}
         self._module_reads: Mapping[str, Any] = part.reads["modules"]
         ground = self._ground(part, graph)
@@ -86,15 +97,6 @@ class Assembler:
         """Remember that nothing is known of these tests' latest runs: their processes have ended with what they had read."""
         for index in indexes:
             self.history.remember(self._tests[index].id, Memory("lost", 0.0, ()))
-
-    def _graph(self, modules: Sequence[Loaded]) -> Graph:
-        outlines = {}
-        for module in modules:
-            if module.path.endswith(".py") and module.path not in outlines:
-                found = self._world.outline(module.path)
-                if found is not None:
-                    outlines[module.path] = found
-        return Graph(modules, outlines)
 
     # ---- what every test of a process depends on
 

@@ -89,6 +89,23 @@ class Graph:
                 waiting += self.needs(name) - seen
         return frozenset(seen)
 
+    def chain(self, names: Iterable[str], path: str) -> list[str]:
+        """The shortest way from one of *names* to a module loaded from *path*: names, each of which needs the next."""
+        came_from: dict[str, str | None] = {name: None for name in names if name in self.modules}
+        waiting = list(came_from)
+        while waiting:
+            name = waiting.pop(0)
+            if self.modules[name].path == path:
+                found = [name]
+                while (before := came_from[found[-1]]) is not None:
+                    found.append(before)
+                return found[::-1]
+            for needed in sorted(self.needs(name)):
+                if needed not in came_from:
+                    came_from[needed] = name
+                    waiting.append(needed)
+        return []
+
     def lookups(self, name: str) -> set[tuple[str, str]]:
         """What the module *name* has importlib look for: pairs of a folder (of a package; '' for the search path) and a name."""
         module = self.modules[name]

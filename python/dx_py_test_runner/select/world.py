@@ -13,8 +13,10 @@ from dx_py_test_runner.inputs.compare import ALWAYS, HASH_LIMIT, NEVER
 from dx_py_test_runner.inputs.stamp import Stamp, content_hash, stamp
 from dx_py_test_runner.select.outline import Outline, outline
 
-CODE, FIND, CONFIG, TREE, CIRCUMSTANCES, DOUBT = "code", "find", "config", "tree", "circumstances", "doubt"
-"""Kinds of claims beside those of :mod:`inputs.owners`: what a Python file means, what importlib would find for a name in a folder,
+CODE, LEVEL, BODY, FIND, CONFIG, TREE, CIRCUMSTANCES, DOUBT = (
+    *("code", "level", "body", "find", "config", "tree", "circumstances", "doubt"),
+)
+"""Kinds of claims beside those of :mod:`inputs.owners`: what a Python file means, its part outside of functions and one function of it, what importlib would find for a name in a folder,
 how pytest is configured, all files of the project, what every interpreter and its libraries read, and what never holds."""
 
 _SETTLED_NS = 50_000_000
@@ -175,7 +177,7 @@ class World:
 
     def _variable(self, name: str) -> str:
         if name == "*":
-            return _digest(sorted(item for item in self._environment.items() if item[0] not in NEVER))
+            return _digest(sorted((n, v) for n, v in self._environment.items() if n not in NEVER and not n.startswith(b"DX_PY_")))
         value = self._environment.get(os.fsencode(name))
         return "-" if value is None else _digest(value)
 

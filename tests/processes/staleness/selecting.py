@@ -43,7 +43,8 @@ class Selecting:
         return cls(scene, affected, Cold(place), args)
 
     def compare(self, when: str, *, in_place: bool = False) -> Outcome:
-        """Run both; raise unless what was run says what pytest says, and what was left out says what it said before."""
+        """Run both; raise unless what was run says what pytest says, and what was left out says what it said before.
+        Returns what pytest says."""
         pending = self.full.begin(self.scene, in_place=in_place)
         selected = self.affected.run(self.scene, AFFECTED, *self.args)
         full = pending.outcome()
@@ -52,10 +53,14 @@ class Selecting:
             raise Missed("\n".join([when, *found, selected.shown, full.shown]))
         for test, lines in reports_by_test(full).items():
             self.said.setdefault(test, []).append(lines)
-        return selected
+        self.selected = selected
+        return full
+
+    selected: Outcome = Outcome(0, ())
+    """What dx-py has said last."""
 
     def settle(self) -> Outcome:
-        """Run until nothing is new."""
+        """Run until nothing is new. Returns what pytest says."""
         self.compare("at first")
         self.compare("with bytecode")
         return self.compare("unchanged")
@@ -94,12 +99,12 @@ def try_edit(edit: Edit, selecting: Selecting) -> None:
     if edit.prepare is not None:
         edit.prepare(scene)
         selecting.said.clear()
-        selecting.settle()
-    elif not selecting.said:
-        selecting.settle()
+    at_first = selecting.settle() if not selecting.said else selecting.compare("before any edit")
     saved = scene.save()
     told = edit.apply(scene, random.Random(choice))
-    selecting.compare(f"after {edit.name} ({told})", in_place=edit.in_place)
+    edited = selecting.compare(f"after {edit.name} ({told})", in_place=edit.in_place)
+    if edit.same_verdict is not None:
+        assert (edited.reports == at_first.reports) == edit.same_verdict, f"the edit proves nothing: {edited.shown}"
     selecting.compare(f"after {edit.name} ({told}), again", in_place=edit.in_place)
     undo(edit, scene, saved, times=bool(choice & 2))
     selecting.compare(f"after undoing {edit.name}", in_place=edit.in_place)
