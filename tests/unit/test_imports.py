@@ -7,7 +7,7 @@ import dx_py_test_runner
 
 ROOT = Path(dx_py_test_runner.__file__).parent
 
-LAYERS = ["cli", "daemon", "tower+run", "worker", "engine", "select", "inputs", "history", "wire"]
+LAYERS = ["cli", "daemon+watch", "tower+run", "worker", "engine", "select", "inputs", "history", "wire"]
 """From the top. Tower and run are one floor: a checkpoint leaves the run's frames standing in the tower."""
 
 FLOOR = {name: level for level, names in enumerate(LAYERS) for name in names.split("+")}

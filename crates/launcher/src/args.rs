@@ -19,7 +19,12 @@ pub fn scan(args: &[OsString], lookup: Lookup) -> Wish {
     if verb != "test" {
         return Wish::Other;
     }
-    let refused = rest.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--no-daemon");
+    let given = |option: &str| rest.iter().take_while(|arg| *arg != "--").any(|arg| arg == option);
+    // A watch is a program of its own, which asks for one run after the other.
+    if given("--watch") {
+        return Wish::Other;
+    }
+    let refused = given("--no-daemon");
     let in_ci = lookup("CI").is_some_and(|value| !value.is_empty());
     let off = lookup("DX_PY_DAEMON").is_some_and(|value| value == "0");
     Wish::Test { daemon: !(refused || in_ci || off) }
@@ -55,11 +60,14 @@ mod tests {
         assert_eq!(scanned("test -- --no-daemon", &[]), WITH);
         assert_eq!(scanned("test --no-daemon -- x", &[]), WITHOUT);
         assert_eq!(scanned("test --no-daemons", &[]), WITH);
+        assert_eq!(scanned("test -- --watch", &[]), WITH);
     }
 
     #[test]
     fn everything_else_is_pythons() {
-        for line in ["", "--version", "--help", "daemon stop", "doctor", "tset", "--no-daemon test"] {
+        for line in
+            ["", "--version", "--help", "daemon stop", "doctor", "tset", "--no-daemon test", "test a.py --watch"]
+        {
             assert_eq!(scanned(line, &[]), Wish::Other, "{line}");
         }
     }

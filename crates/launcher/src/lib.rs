@@ -106,7 +106,7 @@ impl Launch<'_> {
             Found::Nobody => return runtime_dir::try_writing(self.runtime_dir).map(|()| None),
         };
         let request = circumstances::request(self.args, self.cwd, self.closed, Some(socket), false)?;
-        match session::converse(&daemon, &request, signals, Patience::with_daemon()) {
+        match session::converse(&daemon, &request, signals, self.patience(Patience::with_daemon())) {
             // One of another build leaves its place before it says so: a new one can take it.
             End::Refused(_) => Ok(None),
             End::NotStarted(reason) => Err(format!("the daemon at {} {reason}", socket.display())),
@@ -114,10 +114,15 @@ impl Launch<'_> {
         }
     }
 
+    /// A program that wants to be told of the run has better to do with an interrupt than to break it off anywhere.
+    fn patience(&self, usual: Patience) -> Patience {
+        Patience { polite: self.args.iter().any(|arg| arg == "--tell"), ..usual }
+    }
+
     fn with_new_supervisor(&self, socket: Option<&Path>, signals: &signals::Signals) -> Result<u8, String> {
         let request = circumstances::request(self.args, self.cwd, self.closed, socket, socket.is_some())?;
         let mut supervisor = signals.start(|| spawn::supervisor(self.python, socket.is_some()))?;
-        match session::converse(&supervisor.socket, &request, signals, Patience::with_child()) {
+        match session::converse(&supervisor.socket, &request, signals, self.patience(Patience::with_child())) {
             End::NotStarted(reason) | End::Refused(reason) => {
                 let python = self.python.display();
                 let fate = supervisor.fate();

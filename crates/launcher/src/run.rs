@@ -75,6 +75,12 @@ impl Run {
         page.inspect(|page| page.stop()).is_some()
     }
 
+    /// Asks it to stop at the next test boundary, the first one included; what it does before and behind its tests goes on.
+    /// False if it could not be told.
+    pub fn ask_to_stop_later(&self) -> bool {
+        self.page.as_ref().inspect(|page| page.stop()).is_some()
+    }
+
     /// Sends it a signal by which the user means to end it: if it dies, that is no crash, and no other process resumes it.
     pub fn end_by(&self, signal: Signal) -> bool {
         self.page.iter().for_each(StatusPage::abandon);

@@ -51,6 +51,8 @@ pub struct Patience {
     pub answer: Option<Duration>,
     /// From the end of the run's process to the frame that says what follows.
     pub successor: Duration,
+    /// Whether a first interrupt waits for the end of a test, wherever the run is.
+    pub polite: bool,
 }
 
 impl Patience {
@@ -61,7 +63,7 @@ impl Patience {
 
     /// A new interpreter on a cold disk takes as long as it takes, and its death is seen at once.
     pub fn with_child() -> Self {
-        Patience { answer: None, successor: Duration::from_secs(30) }
+        Patience { answer: None, successor: Duration::from_secs(30), polite: false }
     }
 }
 
@@ -79,6 +81,7 @@ pub fn converse(socket: &OwnedFd, request: &[u8], signals: &Signals, patience: P
         run: None,
         run_ended: false,
         interrupts: 0,
+        polite: patience.polite,
         fatal: None,
         successor: patience.successor,
         silence: patience.answer,
@@ -106,6 +109,8 @@ struct Session<'a> {
     run: Option<Run>,
     run_ended: bool,
     interrupts: u32,
+    /// Whether a first interrupt only asks the run to stop between two tests.
+    polite: bool,
     /// The last signal passed on that ends a process unless the process handles it.
     fatal: Option<c_int>,
     successor: Duration,
@@ -276,6 +281,8 @@ impl Session<'_> {
                     run.end_by(Signal::KILL);
                 } else if let Some(signal) = self.fatal.and_then(Signal::from_named_raw) {
                     run.end_by(signal);
+                } else if self.interrupts == 1 && self.polite {
+                    run.ask_to_stop_later();
                 } else if self.interrupts > 0 && !run.ask_to_stop() {
                     run.send(Signal::INT);
                 }
@@ -299,10 +306,15 @@ impl Session<'_> {
         }
         let ends = matches!(signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT);
         let there = match (&self.run, signal) {
+            (None, libc::SIGINT) if self.polite && self.interrupts == 0 => {
+                self.interrupts = 1;
+                true
+            }
             (None, _) => false,
             (Some(run), libc::SIGINT) => {
                 self.interrupts += 1;
                 match self.interrupts {
+                    1 if self.polite => run.ask_to_stop_later(),
                     1 => run.ask_to_stop() || run.send(Signal::INT),
                     2 => run.send(Signal::INT),
                     3 => run.end_by(Signal::KILL),
@@ -384,7 +396,7 @@ mod tests {
     use std::process::{Child, Command};
 
     const MOMENT: Duration = Duration::from_millis(50);
-    const HASTE: Patience = Patience { answer: Some(MOMENT), successor: MOMENT };
+    const HASTE: Patience = Patience { answer: Some(MOMENT), successor: MOMENT, polite: false };
 
     /// A conversation with a supervisor that says `frames` and then holds the connection open.
     fn conversation(frames: &[Frame], patience: Patience) -> End {

@@ -2,6 +2,7 @@
 //! decides nothing. Nothing here holds the interpreter while it reads or hashes.
 
 mod capture;
+mod changes;
 mod choice;
 mod content;
 mod environment;
@@ -29,6 +30,8 @@ use pyo3::types::PyBytes;
 mod _native {
     #[pymodule_export]
     use super::capture::{capture_asserts, Captured};
+    #[pymodule_export]
+    use super::changes::Changes;
     #[pymodule_export]
     use super::choice::Choice;
     #[pymodule_export]

@@ -13,6 +13,7 @@ dx-py: run any pytest suite, with pytest's outcomes
 
 Usage:
   dx-py test [pytest's arguments]    run tests; -n N|auto, --no-daemon, --isolation, --engine=pytest are ours
+  dx-py test --watch [arguments]     run what each save affects, until q is pressed
   dx-py daemon status|stop|restart|logs
   dx-py why TEST [arguments]         why a test must run again, or need not; also: dx-py why-not TEST
   dx-py doctor                       what keeps a project from warm and parallel runs
@@ -44,6 +45,10 @@ def main(argv: list[str]) -> int:
             sys.stderr.write(f"dx-py: {verb} needs the name of a test, as 'dx-py {verb} tests/test_a.py::test_b'\n")
             return 4
         return run_as_module(["test", "--no-daemon", "--affected", "--why", argv[1], *argv[2:]])
+    if verb == "test" and "--watch" in (argv[: argv.index("--")] if "--" in argv else argv):
+        from dx_py_test_runner.cli.watch import watch_command
+
+        return watch_command(argv[1:])
     if verb == "test":
         return run_as_module(argv)
     sys.stderr.write(f"dx-py: there is no verb {verb!r}. 'dx-py --help' lists them; tests are run by 'dx-py test'.\n")
@@ -53,10 +58,17 @@ def main(argv: list[str]) -> int:
 def run_as_module(argv: list[str] | None = None) -> int:
     """Hand over to the launcher of this interpreter."""
     argv = sys.argv[1:] if argv is None else argv
+    launcher = find_launcher()
+    if launcher is None:
+        return 3
+    os.execv(launcher, [launcher, *argv])
+
+
+def find_launcher() -> str | None:
+    """The launcher of this interpreter, which it will use, too; None, and the user knows, if there is none."""
     beside = os.path.join(os.path.dirname(sys.executable), "dx-py")
     launcher = beside if os.access(beside, os.X_OK) else shutil.which("dx-py")
     if launcher is None:
         sys.stderr.write(f"dx-py: the launcher is missing: it should be {beside}. Install the package again.\n")
-        return 3
     os.environ["DX_PY_PYTHON"] = sys.executable
-    os.execv(launcher, [launcher, *argv])
+    return launcher

@@ -60,6 +60,7 @@ def add_options(parser: Any) -> None:
         default=False,
         help="Run only the tests of which anything has changed since they passed: code, data, environment, configuration.",
     )
+    group.addoption("--tell", default=None, help=argparse.SUPPRESS)
     group.addoption("--why", default=None, help=argparse.SUPPRESS)
     group.addoption("--doctor", action="store_true", default=False, help=argparse.SUPPRESS)
     _add_xdist_options(parser)
@@ -117,6 +118,7 @@ LATE = frozenset(
         "no_daemon",
         "isolation",
         "affected",
+        "tell",
     }
 )
 """Options that pytest reads when it needs them, or whose readers :mod:`refresh` makes anew. Any other option that

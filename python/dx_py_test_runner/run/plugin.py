@@ -15,7 +15,7 @@ from dx_py_test_runner.engine.lean import paths
 from dx_py_test_runner.engine.lean.collection import lean_collection, order_ahead
 from dx_py_test_runner.inputs.compare import Unfit
 from dx_py_test_runner.inputs.record import Recorder
-from dx_py_test_runner.run import distribute, fit, known_tests, options, refresh, settings, xdist_names
+from dx_py_test_runner.run import distribute, fit, known_tests, options, refresh, settings, verdict, xdist_names
 from dx_py_test_runner.run.inline import silence
 from dx_py_test_runner.run.printed import Printed
 from dx_py_test_runner.run.selection import Selection, Watching
@@ -40,6 +40,7 @@ class RunPlugin:
         self.explained: list[str] = []
         if recording or "--affected" in tower.job.args:
             self._tell_owners()
+        self._stopped = False
         self.loaded = False
         self.collects_for_tests = False
         self.hazard: str | None = None
@@ -335,6 +336,18 @@ class RunPlugin:
     def pytest_sessionfinish(self) -> None:
         self.tower.page.phase = FINISH
         self.tower.page.doing = "finish:pytest_sessionfinish"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self) -> None:
+        self._stopped = True
+
+    @pytest.hookimpl(specname="pytest_sessionfinish", trylast=True)
+    def pytest_verdict_is_told(self, session: Any, exitstatus: int) -> None:
+        """When everybody else has had a say in the exit code."""
+        if session.config.option.tell is not None:
+            told = verdict.verdict_of(session, exitstatus, stopped=self._stopped and not session.shouldstop)
+            with contextlib.suppress(OSError):  # who has asked is gone
+                verdict.write(session.config.option.tell, told)
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:

@@ -1,0 +1,25 @@
+"""``dx-py test --watch [pytest's arguments]``."""
+
+from __future__ import annotations
+
+import sys
+
+from dx_py_test_runner.cli.main import find_launcher
+
+
+def watch_command(args: list[str]) -> int:
+    """Run what each save affects, until the user leaves.
+
+    :param args: what stands behind ``dx-py test``.
+    """
+    options = args[: args.index("--")] if "--" in args else args
+    if "--no-daemon" in options:
+        sys.stderr.write("dx-py: --watch and --no-daemon exclude each other: a watch lives from what the daemon keeps loaded\n")
+        return 4
+    launcher = find_launcher()
+    if launcher is None:
+        return 3
+    from dx_py_test_runner.watch.loop import Loop
+
+    args = [arg for at, arg in enumerate(args) if arg != "--watch" or at >= len(options)]
+    return Loop(launcher, tuple(args)).run()
