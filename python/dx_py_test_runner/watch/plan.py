@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -126,7 +126,9 @@ class Watch:
         self._clock = clock
         # What was asked for by key stays asked for: its tests are not all affected.
         kind = self._kind if self._kind in (ALL, FAILING) else AFFECTED
-        return self._run(kind)
+        stops = self._kind is not None and not self._stopping
+        actions = self._run(kind)
+        return [*actions, Say(f"{self._named(fresh)} saved: the run stops and begins again")] if stops else actions
 
     def ended(self, verdict: Verdict) -> list[Action]:
         """The run that was going on has ended."""
@@ -226,12 +228,14 @@ class Watch:
         said: list[Action] = []
         broken = [test for test in now if test not in before]
         if broken and save is not None:
-            names = ", ".join(os.path.relpath(path, self.root) for path in save.paths[:3])
-            more = f" and {len(save.paths) - 3} more" if len(save.paths) > 3 else ""
-            said += [Say(f"broken by {names}{more}, saved {save.clock}: {test}") for test in broken[:10]]
+            said += [Say(f"broken by {self._named(save.paths)}, saved {save.clock}: {test}") for test in broken[:10]]
             if len(broken) > 10:
                 said.append(Say(f"... and {len(broken) - 10} more"))
         return [*said, *(Say(f"fails no longer: {test}") for test in mended[:10])]
+
+    def _named(self, paths: Sequence[str]) -> str:
+        names = ", ".join(os.path.relpath(path, self.root) for path in paths[:3])
+        return names + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
 
     def _waits(self) -> str:
         failing = f"{len(self.failing)} failing; " if self.failing else ""

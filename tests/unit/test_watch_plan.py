@@ -55,7 +55,7 @@ def test_what_fails_from_the_beginning_was_broken_by_no_save():
 def test_a_save_during_a_run_stops_it_and_both_saves_count():
     it = watch()
     it.saved(["/p/m.py"], "10:00:01")
-    assert it.saved(["/p/n.py"], "10:00:02") == [Stop()]
+    assert it.saved(["/p/n.py"], "10:00:02") == [Stop(), Say("n.py saved: the run stops and begins again")]
     assert it.saved(["/p/o.py"], "10:00:03") == []
     assert it.ended(Verdict(2, complete=False, whole=False)) == [Start(("--affected",))]
     assert "broken by m.py, n.py, o.py, saved 10:00:03" in said(it.ended(RED))
