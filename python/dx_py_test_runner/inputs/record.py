@@ -426,7 +426,9 @@ class Recorder:
             # Only an extension module comes with a file name: the dynamic loader opens it, not Python.
             self._note_file(os.path.abspath(args[1]))
         elif event == "ctypes.dlopen" and isinstance(args[0], (str, bytes)) and os.sep in os.fsdecode(args[0]):
-            self._note_file(os.path.abspath(os.fsdecode(args[0])))
+            name = os.path.abspath(os.fsdecode(args[0]))
+            self._note_file(name)
+            self._own_file(name)
         elif event in ("os.listdir", "os.scandir"):
             self._busy = True
             try:

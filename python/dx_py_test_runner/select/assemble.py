@@ -143,11 +143,12 @@ class Assembler:
         world = self._world
         claims: list[Claim] = []
         roots = [name for name in test.roots if name in graph.modules]
-        if not test.path.endswith(".py"):
+        own = [module.name for module in graph.modules_of(test.path)]
+        if not own:
             claims.append(self._file(test.path))
-        elif not roots:
-            claims.append(self._file(test.path))
-            roots = list(graph.modules)
+        if not own and test.path.endswith(".py"):
+            roots = list(graph.modules)  # collected by somebody in a way of his own
+        roots += own
         for folder in test.above:
             for name in ("conftest.py", "__init__.py"):
                 path = world.short(os.path.join(folder, name))
