@@ -54,6 +54,7 @@ class Owners:
         self._definitions: list[Any] = []
         self._running: list[int] = []
         self._page: Any = None
+        self._imports_in: int | None = None
         self._created: set[str] = set()
         self._made: set[tuple[int | None, str]] = set()
         self._temporary = os.path.join(tempfile.gettempdir(), "pytest-of-")
@@ -101,6 +102,18 @@ class Owners:
 
     # ---- reads
 
+    def imports(self) -> None:
+        """A module is about to be loaded."""
+        if self._page is not None:
+            self._imports_in = self._page.item
+
+    def has(self, kind: str, name: str) -> bool:
+        """Whether this read is known already to belong to what is running, and to nothing else."""
+        if self._page is None or self._running:
+            return False
+        item = self._page.item
+        return item is not None and item != self._imports_in and (kind, name) in self.items.get(item, ())
+
     def note(self, kind: str, name: str) -> None:
         """Something was read. *name* is an absolute path where it is a path."""
         read = (kind, name)
@@ -133,13 +146,15 @@ class Owners:
         return False
 
     def _sinks(self) -> list[Reads]:
-        module = self._module()
+        item = None if self._page is None else self._page.item
+        # Without an import since the test began, no module's body is being executed.
+        module = None if item is not None and item != self._imports_in and not self._running else self._module()
         sinks = []
         if module is not None:
             sinks.append(self.modules.setdefault(module, {}) if module else self.everybody)
         if self._running:
             sinks.append(self.fixtures.setdefault(self._running[-1], {}))
-        elif self._page is not None and (item := self._page.item) is not None:
+        elif item is not None:
             sinks.append(self.items.setdefault(item, {}))
         elif not sinks:
             sinks.append(self.everybody)
@@ -147,7 +162,7 @@ class Owners:
 
     def _module(self) -> str | None:
         """The file of the innermost module body on the stack; '' if it is not the project's, None if there is none."""
-        frame = sys._getframe(3)
+        frame = sys._getframe(2)
         while frame is not None:
             code = frame.f_code
             filename = code.co_filename

@@ -257,8 +257,10 @@ class Recorder:
             if not recorder.quiet:
                 if recorder._by_level:
                     seen.setdefault(name, initial.get(name))
-                if recorder.owners is not None and not _reader_is_ours():
-                    recorder._own(owners.ENV, os.fsdecode(name))
+                if recorder.owners is not None:
+                    text = os.fsdecode(name)
+                    if not recorder.owners.has(owners.ENV, text) and not _reader_is_ours():
+                        recorder._own(owners.ENV, text)
 
         class Watched(dict):
             """``os.environ``'s own dictionary, noting which names are looked up."""
@@ -385,6 +387,8 @@ class Recorder:
             return
         if self._ignored(name):
             return
+        if not self._by_level and self.owners is not None and self.owners.has(owners.STATUS, name) and call == "stat":
+            return
         foreign = not _caller_is_pytest()
         exact = foreign and not _asks_for_existence()
         if self.owners is not None and (foreign or not self._by_level):
@@ -422,7 +426,10 @@ class Recorder:
                 self._note_open(*args)
             finally:
                 self._busy = False
-        elif event == "import" and args[1] and self._by_level:
+        elif event == "import" and not self._by_level:
+            assert self.owners is not None
+            self.owners.imports()
+        elif event == "import" and args[1]:
             # Only an extension module comes with a file name: the dynamic loader opens it, not Python.
             self._note_file(os.path.abspath(args[1]))
         elif event == "ctypes.dlopen" and isinstance(args[0], (str, bytes)) and os.sep in os.fsdecode(args[0]):
