@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dx_py_test_runner.inputs.compare import metadata_names, visible_names
+from dx_py_test_runner.inputs.executed import listen
 from dx_py_test_runner.inputs.stamp import link_target, stamp, what_is
 
 FILE, KIND, LINK, STATUS, LIST, DISTS, ENV, PROCESS = "file", "kind", "link", "status", "list", "dists", "env", "process"
@@ -55,6 +56,10 @@ class Owners:
         self._running: list[int] = []
         self._page: Any = None
         self._imports_in: int | None = None
+        self.item_codes: dict[int, set[int]] = {}
+        self.fixture_codes: dict[int, set[int]] = {}
+        self.executed = listen(self._is_of_project, self._codes)
+        """Which functions were executed; None where nobody tells."""
         self._created: set[str] = set()
         self._made: set[tuple[int | None, str]] = set()
         self._temporary = os.path.join(tempfile.gettempdir(), "pytest-of-")
@@ -63,6 +68,28 @@ class Owners:
     def follow(self, page: Any) -> None:
         """Tests run from now on in this process; *page* says which."""
         self._page = page
+        self.begins()
+
+    def begins(self) -> None:
+        """A test, or a fixture that outlives one, begins or has ended."""
+        if self.executed is not None:
+            self.executed.narrow()
+            self.executed.restart()
+
+    def _is_of_project(self, filename: str) -> bool:
+        return (
+            filename[:1] == os.sep
+            and not filename.startswith(self._ours)
+            and not any(part in filename for part in self._installed)
+            and not self._is_stdlib(filename)
+        )
+
+    def _codes(self) -> set[int] | None:
+        """Where functions belong that are executed now."""
+        if self._running:
+            return self.fixture_codes.setdefault(self._running[-1], set())
+        item = None if self._page is None else self._page.item
+        return None if item is None else self.item_codes.setdefault(item, set())
 
     @property
     def follows(self) -> bool:
@@ -87,10 +114,16 @@ class Owners:
         elif self._page is not None and (item := self._page.item) is not None:
             self.uses.add(("item", item, number))
         self._running.append(number)
+        self._restart()
         try:
             yield
         finally:
             self._running.pop()
+            self._restart()
+
+    def _restart(self) -> None:
+        if self.executed is not None:
+            self.executed.restart()
 
     def known(self, definition: Any) -> int | None:
         """The number of a fixture's definition that has been set up here."""
@@ -106,6 +139,8 @@ class Owners:
         """A module is about to be loaded."""
         if self._page is not None:
             self._imports_in = self._page.item
+            if self.executed is not None:
+                self.executed.widen()
 
     def has(self, kind: str, name: str) -> bool:
         """Whether this read is known already to belong to what is running, and to nothing else."""
@@ -170,9 +205,7 @@ class Owners:
                 if not filename.startswith(_RECORDING):
                     return None
             elif code.co_name == "<module>":
-                if filename[:1] != os.sep or self._is_stdlib(filename) or any(part in filename for part in self._installed):
-                    return ""
-                return filename
+                return filename if self._is_of_project(filename) else ""
             frame = frame.f_back
         return None
 
@@ -187,6 +220,11 @@ class Owners:
             "items": {index: _plain(reads) for index, reads in self.items.items()},
             "uses": list(self.uses),
             "ran": self.ran,
+            "codes": [] if self.executed is None else self.executed.names(),
+            "listened": [] if self.executed is None else sorted(self.executed.paths),
+            "loading": [] if self.executed is None else sorted(self.executed.loading),
+            "item_codes": {index: sorted(codes) for index, codes in self.item_codes.items()},
+            "fixture_codes": {number: sorted(codes) for number, codes in self.fixture_codes.items()},
         }
 
 

@@ -188,6 +188,8 @@ class Recorder:
             return
         self._on = False
         self.quiet = True
+        if self.owners is not None and self.owners.follows and self.owners.executed is not None:
+            self.owners.executed.stop()
         if self._spawn is not None:
             sys.modules["_posixsubprocess"].fork_exec = self._spawn  # type: ignore[attr-defined]
             self._spawn = None
@@ -477,7 +479,7 @@ class Recorder:
             self._seen.files[name] = stamp(name)
 
     def _own_file(self, name: str) -> None:
-        if self.owners is not None and (not self._by_level or not _caller_is_pytest()):
+        if self.owners is not None and not (self._by_level and _is_configuring()):
             self._own(owners.FILE, name)
 
     def _note_listing(self, path: Any, event: str) -> None:
@@ -688,6 +690,17 @@ def _reader_is_foreign(*, through_stdlib: bool = False) -> bool:
             frame = frame.f_back
             continue
         return "/_pytest/" not in filename and "/pluggy/" not in filename and not _is_stdlib(filename)
+    return False
+
+
+def _is_configuring() -> bool:
+    """Whether a file is read by pytest, or by us, to know how it is configured: what comes out is compared itself."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        filename = frame.f_code.co_filename
+        if filename != __file__ and not _is_stdlib(filename):
+            return filename.startswith(_OURS) or any(part in filename for part in ("/_pytest/", "/iniconfig/"))
+        frame = frame.f_back
     return False
 
 

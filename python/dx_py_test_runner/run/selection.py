@@ -23,7 +23,7 @@ from dx_py_test_runner.select.closure import Loaded
 from dx_py_test_runner.select.world import World
 from dx_py_test_runner.wire import journal
 
-_SCHEMA = "1"
+_SCHEMA = "2"
 """Of what claims say: memories of other ones tell nothing."""
 
 _NO_MATTER = options.LATE | {
@@ -132,6 +132,15 @@ class Watching:
             self._owners.forget()
         watch_wide(self._owners.within)
         self._recorder.follow_tests(page)
+
+    def begins(self) -> None:
+        """Items are about to be run, the first of them at once."""
+        self._owners.begins()
+
+    @property
+    def between(self) -> Any:
+        """To be called between two items; None if there is nothing to be done."""
+        return None if self._owners.executed is None else self._owners.begins
 
     def ran(self, start: int, stop: int) -> None:
         """Items from *start* to before *stop* have been run here."""
