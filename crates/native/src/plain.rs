@@ -70,6 +70,7 @@ struct Surroundings {
     page: Py<PyAny>,
     stop_page: Py<PyAny>,
     limit: Option<Py<PyAny>>,
+    between: Option<Py<PyAny>>,
 }
 
 /// Words of the status page.
@@ -175,6 +176,9 @@ impl PlainLoop {
                 break;
             }
             self.begin(position);
+            if let Some(between) = &self.around.between {
+                between.bind(py).call0()?;
+            }
             let chosen = match self.is_entered(&stretch.parent)? {
                 true => self.around.choice.get().look(&item, stretch.quiet)?,
                 false => None,

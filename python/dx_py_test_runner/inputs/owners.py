@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dx_py_test_runner.inputs.compare import metadata_names, visible_names
+from dx_py_test_runner.inputs.executed import listen
 from dx_py_test_runner.inputs.stamp import link_target, stamp, what_is
 
 FILE, KIND, LINK, STATUS, LIST, DISTS, ENV, PROCESS = "file", "kind", "link", "status", "list", "dists", "env", "process"
@@ -54,6 +55,11 @@ class Owners:
         self._definitions: list[Any] = []
         self._running: list[int] = []
         self._page: Any = None
+        self._imports_in: int | None = None
+        self.item_codes: dict[int, set[int]] = {}
+        self.fixture_codes: dict[int, set[int]] = {}
+        self.executed = listen(self._is_of_project, self._codes)
+        """Which functions were executed; None where nobody tells."""
         self._created: set[str] = set()
         self._made: set[tuple[int | None, str]] = set()
         self._temporary = os.path.join(tempfile.gettempdir(), "pytest-of-")
@@ -62,6 +68,28 @@ class Owners:
     def follow(self, page: Any) -> None:
         """Tests run from now on in this process; *page* says which."""
         self._page = page
+        self.begins()
+
+    def begins(self) -> None:
+        """A test, or a fixture that outlives one, begins or has ended."""
+        if self.executed is not None:
+            self.executed.narrow()
+            self.executed.restart()
+
+    def _is_of_project(self, filename: str) -> bool:
+        return (
+            filename[:1] == os.sep
+            and not filename.startswith(self._ours)
+            and not any(part in filename for part in self._installed)
+            and not self._is_stdlib(filename)
+        )
+
+    def _codes(self) -> set[int] | None:
+        """Where functions belong that are executed now."""
+        if self._running:
+            return self.fixture_codes.setdefault(self._running[-1], set())
+        item = None if self._page is None else self._page.item
+        return None if item is None else self.item_codes.setdefault(item, set())
 
     @property
     def follows(self) -> bool:
@@ -86,10 +114,16 @@ class Owners:
         elif self._page is not None and (item := self._page.item) is not None:
             self.uses.add(("item", item, number))
         self._running.append(number)
+        self._restart()
         try:
             yield
         finally:
             self._running.pop()
+            self._restart()
+
+    def _restart(self) -> None:
+        if self.executed is not None:
+            self.executed.restart()
 
     def known(self, definition: Any) -> int | None:
         """The number of a fixture's definition that has been set up here."""
@@ -100,6 +134,20 @@ class Owners:
         self.everybody, self.modules, self.ran = {}, {}, []
 
     # ---- reads
+
+    def imports(self) -> None:
+        """A module is about to be loaded."""
+        if self._page is not None:
+            self._imports_in = self._page.item
+            if self.executed is not None:
+                self.executed.widen()
+
+    def has(self, kind: str, name: str) -> bool:
+        """Whether this read is known already to belong to what is running, and to nothing else."""
+        if self._page is None or self._running:
+            return False
+        item = self._page.item
+        return item is not None and item != self._imports_in and (kind, name) in self.items.get(item, ())
 
     def note(self, kind: str, name: str) -> None:
         """Something was read. *name* is an absolute path where it is a path."""
@@ -133,13 +181,15 @@ class Owners:
         return False
 
     def _sinks(self) -> list[Reads]:
-        module = self._module()
+        item = None if self._page is None else self._page.item
+        # Without an import since the test began, no module's body is being executed.
+        module = None if item is not None and item != self._imports_in and not self._running else self._module()
         sinks = []
         if module is not None:
             sinks.append(self.modules.setdefault(module, {}) if module else self.everybody)
         if self._running:
             sinks.append(self.fixtures.setdefault(self._running[-1], {}))
-        elif self._page is not None and (item := self._page.item) is not None:
+        elif item is not None:
             sinks.append(self.items.setdefault(item, {}))
         elif not sinks:
             sinks.append(self.everybody)
@@ -147,7 +197,7 @@ class Owners:
 
     def _module(self) -> str | None:
         """The file of the innermost module body on the stack; '' if it is not the project's, None if there is none."""
-        frame = sys._getframe(3)
+        frame = sys._getframe(2)
         while frame is not None:
             code = frame.f_code
             filename = code.co_filename
@@ -155,9 +205,7 @@ class Owners:
                 if not filename.startswith(_RECORDING):
                     return None
             elif code.co_name == "<module>":
-                if filename[:1] != os.sep or self._is_stdlib(filename) or any(part in filename for part in self._installed):
-                    return ""
-                return filename
+                return filename if self._is_of_project(filename) else ""
             frame = frame.f_back
         return None
 
@@ -172,6 +220,11 @@ class Owners:
             "items": {index: _plain(reads) for index, reads in self.items.items()},
             "uses": list(self.uses),
             "ran": self.ran,
+            "codes": [] if self.executed is None else self.executed.names(),
+            "listened": [] if self.executed is None else sorted(self.executed.paths),
+            "loading": [] if self.executed is None else sorted(self.executed.loading),
+            "item_codes": {index: sorted(codes) for index, codes in self.item_codes.items()},
+            "fixture_codes": {number: sorted(codes) for number, codes in self.fixture_codes.items()},
         }
 
 

@@ -188,6 +188,8 @@ class Recorder:
             return
         self._on = False
         self.quiet = True
+        if self.owners is not None and self.owners.follows and self.owners.executed is not None:
+            self.owners.executed.stop()
         if self._spawn is not None:
             sys.modules["_posixsubprocess"].fork_exec = self._spawn  # type: ignore[attr-defined]
             self._spawn = None
@@ -257,8 +259,10 @@ class Recorder:
             if not recorder.quiet:
                 if recorder._by_level:
                     seen.setdefault(name, initial.get(name))
-                if recorder.owners is not None and not _reader_is_ours():
-                    recorder._own(owners.ENV, os.fsdecode(name))
+                if recorder.owners is not None:
+                    text = os.fsdecode(name)
+                    if not recorder.owners.has(owners.ENV, text) and not _reader_is_ours():
+                        recorder._own(owners.ENV, text)
 
         class Watched(dict):
             """``os.environ``'s own dictionary, noting which names are looked up."""
@@ -385,6 +389,8 @@ class Recorder:
             return
         if self._ignored(name):
             return
+        if not self._by_level and self.owners is not None and self.owners.has(owners.STATUS, name) and call == "stat":
+            return
         foreign = not _caller_is_pytest()
         exact = foreign and not _asks_for_existence()
         if self.owners is not None and (foreign or not self._by_level):
@@ -422,11 +428,16 @@ class Recorder:
                 self._note_open(*args)
             finally:
                 self._busy = False
-        elif event == "import" and args[1] and self._by_level:
+        elif event == "import" and not self._by_level:
+            assert self.owners is not None
+            self.owners.imports()
+        elif event == "import" and args[1]:
             # Only an extension module comes with a file name: the dynamic loader opens it, not Python.
             self._note_file(os.path.abspath(args[1]))
         elif event == "ctypes.dlopen" and isinstance(args[0], (str, bytes)) and os.sep in os.fsdecode(args[0]):
-            self._note_file(os.path.abspath(os.fsdecode(args[0])))
+            name = os.path.abspath(os.fsdecode(args[0]))
+            self._note_file(name)
+            self._own_file(name)
         elif event in ("os.listdir", "os.scandir"):
             self._busy = True
             try:
@@ -468,7 +479,7 @@ class Recorder:
             self._seen.files[name] = stamp(name)
 
     def _own_file(self, name: str) -> None:
-        if self.owners is not None and (not self._by_level or not _caller_is_pytest()):
+        if self.owners is not None and not (self._by_level and _is_configuring()):
             self._own(owners.FILE, name)
 
     def _note_listing(self, path: Any, event: str) -> None:
@@ -679,6 +690,17 @@ def _reader_is_foreign(*, through_stdlib: bool = False) -> bool:
             frame = frame.f_back
             continue
         return "/_pytest/" not in filename and "/pluggy/" not in filename and not _is_stdlib(filename)
+    return False
+
+
+def _is_configuring() -> bool:
+    """Whether a file is read by pytest, or by us, to know how it is configured: what comes out is compared itself."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        filename = frame.f_code.co_filename
+        if filename != __file__ and not _is_stdlib(filename):
+            return filename.startswith(_OURS) or any(part in filename for part in ("/_pytest/", "/iniconfig/"))
+        frame = frame.f_back
     return False
 
 

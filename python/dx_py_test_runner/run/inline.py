@@ -47,7 +47,8 @@ class InlineLoop:
         self._replay_into_own_journal()
         reporter = reporter_for(self.config, self._tell_passed, self.tower.journal.set_unshown)
         page, log = self.tower.page, self.tower.journal
-        with runner_for(self.session, reporter, Shared(page, page, None, log, [log.fd])) as run_some:
+        between = None if self._watching is None else self._watching.between
+        with runner_for(self.session, reporter, Shared(page, page, None, log, [log.fd], between)) as run_some:
             self._run_items(gaps(done, len(self.session.items)), run_some)
 
     def _run_items(
@@ -61,6 +62,8 @@ class InlineLoop:
                     page.item = None
                     raise self.session.Interrupted("stopped by the user between two tests")
                 silent = False
+                if self._watching is not None:
+                    self._watching.begins()
                 try:
                     count, silent = run_some(items, start, stop, behind)
                 finally:

@@ -72,10 +72,10 @@ class RunPlugin:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_load_initial_conftests(self, early_config: Any) -> Generator[None, object, object]:
         self.tower.page.doing = "load:the initial conftest files"
-        if self.tower.job.levels:
-            self.recorder.watch_options(early_config)
         if getattr(early_config.known_args_namespace, "affected", False):
             self._tell_owners()
+        if self.tower.job.levels or self.recorder.owners is not None:
+            self.recorder.watch_options(early_config)
         if settings.engine(early_config) == "lean":
             assertion.install(early_config)
             assertion.use_pack(early_config, self.tower.job.env)
@@ -151,7 +151,7 @@ class RunPlugin:
         result = yield
         self._session = session
         if self.collects_for_tests and config.option.affected:
-            self.selection = Selection(config, self.tower.job.env, self.began_ns)
+            self.selection = Selection(config, self.tower.job.env, self.began_ns, self.recorder.foreign_options())
             if config.option.why is None:
                 self.selection.choose(session)
             else:

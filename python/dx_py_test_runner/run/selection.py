@@ -14,7 +14,7 @@ from dx_py_test_runner.engine.assertion.codepack import folder
 from dx_py_test_runner.engine.lean.fixtures import watch_wide
 from dx_py_test_runner.engine.lean.items import node_ids
 from dx_py_test_runner.history import store
-from dx_py_test_runner.inputs.record import Recorder, is_installed, is_stdlib
+from dx_py_test_runner.inputs.record import COMMAND_LINE, Recorder, is_installed, is_stdlib
 from dx_py_test_runner.run import options
 from dx_py_test_runner.select import loaded, words
 from dx_py_test_runner.select.affected import Selector
@@ -23,7 +23,7 @@ from dx_py_test_runner.select.closure import Loaded
 from dx_py_test_runner.select.world import World
 from dx_py_test_runner.wire import journal
 
-_SCHEMA = "1"
+_SCHEMA = "2"
 """Of what claims say: memories of other ones tell nothing."""
 
 _NO_MATTER = options.LATE | {
@@ -38,11 +38,12 @@ class Selection:
 
     :param environment: the client's.
     :param began_ns: when this run began to load what it had not.
+    :param read: options that others than pytest have read.
     """
 
-    def __init__(self, config: Any, environment: dict[bytes, bytes], began_ns: int) -> None:
+    def __init__(self, config: Any, environment: dict[bytes, bytes], began_ns: int, read: frozenset[str]) -> None:
         self._config = config
-        self._texts = _texts(config)
+        self._texts = _texts(config, read)
         place = folder(environment)
         root = config.rootpath
         self._path = None if place is None else store.place(place, root, f"{_SCHEMA}\0{__version__}\0{pytest.__version__}")
@@ -131,6 +132,15 @@ class Watching:
             self._owners.forget()
         watch_wide(self._owners.within)
         self._recorder.follow_tests(page)
+
+    def begins(self) -> None:
+        """Items are about to be run, the first of them at once."""
+        self._owners.begins()
+
+    @property
+    def between(self) -> Any:
+        """To be called between two items; None if there is nothing to be done."""
+        return None if self._owners.executed is None else self._owners.begins
 
     def ran(self, start: int, stop: int) -> None:
         """Items from *start* to before *stop* have been run here."""
@@ -236,9 +246,11 @@ def _roots(session: Any) -> list[Any]:
     return [*modules.values(), *session.config.pluginmanager._conftest_plugins, *_own_plugins(session.config)]
 
 
-def _texts(config: Any) -> dict[str, str]:
+def _texts(config: Any, read: frozenset[str]) -> dict[str, str]:
     """How pytest is configured, in words that can be compared."""
-    values = {name: _plain(value) for name, value in vars(config.option).items() if name not in _NO_MATTER}
+    values = {name: _plain(value) for name, value in vars(config.option).items() if name not in _NO_MATTER or name in read}
+    if COMMAND_LINE in read:
+        values[COMMAND_LINE] = _plain([argument for argument in config.invocation_params.args if argument != "--affected"])
     ini = {name: _plain(getattr(value, "value", value)) for name, value in dict(getattr(config, "_inicfg", None) or config.inicfg).items()}
     plugins = sorted(f"{dist.project_name} {dist.version}" for _plugin, dist in config.pluginmanager.list_plugin_distinfo())
     return {

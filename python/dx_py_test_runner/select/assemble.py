@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from dx_py_test_runner.history.store import Claim, History, Memory
 from dx_py_test_runner.inputs import owners
 from dx_py_test_runner.select.closure import Graph, Loaded
-from dx_py_test_runner.select.world import CIRCUMSTANCES, CODE, CONFIG, DOUBT, FIND, TREE, World
+from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, DOUBT, FIND, LEVEL, TREE, World
 
 
 class Test(NamedTuple):
@@ -70,6 +70,11 @@ class Assembler:
         graph = graph_of(self._world, part.modules)
         self._module_claims = {}
         self._module_reads: Mapping[str, Any] = part.reads["modules"]
+        self._codes, self._listened = part.reads["codes"], frozenset(part.reads["listened"])
+        self._loading: dict[str, list[str]] = {}
+        for number in part.reads["loading"]:
+            path, function = self._codes[number]
+            self._loading.setdefault(path, []).append(function)
         ground = self._ground(part, graph)
         fixtures = self._fixtures(part)
         of_roots: dict[Any, int] = {}
@@ -91,6 +96,9 @@ class Assembler:
                 own = part.reads["items"].get(index)
                 if own:
                     sets.add(self.history.set_of(self._claims(own)))
+                codes = part.reads["item_codes"].get(index)
+                if codes:
+                    sets.add(self._set_of_codes(codes))
                 self.history.remember(test.id, Memory(outcome, seconds, tuple(sorted(sets))))
 
     def lose(self, indexes: Iterable[int]) -> None:
@@ -134,6 +142,7 @@ class Assembler:
                     seen.add(one)
                     waiting += uses.get(one, ())
             claims = [claim for one in seen for claim in self._claims(part.reads["fixtures"].get(one, {}))]
+            claims += [claim for one in seen for claim in self._of_codes(part.reads["fixture_codes"].get(one, ()))]
             found[number] = self.history.set_of(claims)
         return found
 
@@ -143,11 +152,12 @@ class Assembler:
         world = self._world
         claims: list[Claim] = []
         roots = [name for name in test.roots if name in graph.modules]
-        if not test.path.endswith(".py"):
+        own = [module.name for module in graph.modules_of(test.path)]
+        if not own:
             claims.append(self._file(test.path))
-        elif not roots:
-            claims.append(self._file(test.path))
-            roots = list(graph.modules)
+        if not own and test.path.endswith(".py"):
+            roots = list(graph.modules)  # collected by somebody in a way of his own
+        roots += own
         for folder in test.above:
             for name in ("conftest.py", "__init__.py"):
                 path = world.short(os.path.join(folder, name))
@@ -166,6 +176,11 @@ class Assembler:
         world, module = self._world, graph.modules[name]
         if module.path and world.changed_lately(module.path):
             yield (DOUBT, f"{world.short(module.path)} was written to while it was being used", None)
+        elif module.path in self._listened:
+            short = world.short(module.path)
+            yield (LEVEL, short, world.value(LEVEL, short))
+            for function in self._loading.get(module.path, ()):
+                yield (BODY, f"{short}::{function}", world.value(BODY, f"{short}::{function}"))
         elif module.path.endswith(".py"):
             short = world.short(module.path)
             yield (CODE, short, world.value(CODE, short))
@@ -175,6 +190,20 @@ class Assembler:
             key = f"{world.short(folder) if folder else ''}\0{stem}"
             yield (FIND, key, world.value(FIND, key))
         yield from self._claims(self._module_reads.get(module.path, {}))
+
+    # ---- functions
+
+    def _set_of_codes(self, codes: Sequence[int]) -> int:
+        return self.history.set_of(self._of_codes(codes))
+
+    def _of_codes(self, codes: Sequence[int]) -> Iterable[Claim]:
+        """Functions that were executed, and the modules that they are part of, however they were reached."""
+        world = self._world
+        for number in codes:
+            path, function = self._codes[number]
+            short = world.short(path)
+            yield (LEVEL, short, world.value(LEVEL, short))
+            yield (BODY, f"{short}::{function}", world.value(BODY, f"{short}::{function}"))
 
     # ---- reads
 

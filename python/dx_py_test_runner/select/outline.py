@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from dx_py_test_runner._native import hash_bytes
@@ -20,6 +21,18 @@ class Outline(NamedTuple):
     """Whether it may import, or look up, modules whose names are not in its text."""
     meaning: str
     """A hash of the text without comments and layout."""
+    level: str = ""
+    """The same without the bodies of functions; with their docstrings, and with what kinds of functions they are."""
+    bodies: tuple[tuple[str, str], ...] = ()
+    """A hash of each function's body, without those of functions within it, by its qualified name."""
+
+    def body(self, name: str) -> str:
+        """The hash of the function whose code has this qualified name: of that around it, if it has no body of its own (a lambda,
+        a comprehension, a class); '' if there is none."""
+        bodies = dict(self.bodies)
+        while name and name not in bodies:
+            name = name.rpartition(".")[0].removesuffix(".<locals>")
+        return bodies.get(name, "")
 
 
 def outline(text: bytes) -> Outline:
@@ -30,8 +43,40 @@ def outline(text: bytes) -> Outline:
         return Outline((), (), True, hash_bytes(text).hex()[:32])
     finder = _Finder()
     finder.visit(tree)
-    meaning = hash_bytes(ast.dump(tree).encode("utf-8", "surrogatepass")).hex()[:32]
-    return Outline(tuple(dict.fromkeys(finder.imports)), tuple(sorted(finder.names)), finder.dynamic, meaning)
+    imports, names, meaning = tuple(dict.fromkeys(finder.imports)), tuple(sorted(finder.names)), _hash(tree)
+    bodies: dict[str, str] = {}
+    _take_bodies(tree, "", bodies)
+    return Outline(imports, names, finder.dynamic, meaning, _hash(tree), tuple(sorted(bodies.items())))
+
+
+def _hash(*nodes: ast.AST) -> str:
+    return hash_bytes("".join(map(ast.dump, nodes)).encode("utf-8", "surrogatepass")).hex()[:32]
+
+
+def _take_bodies(node: ast.AST, prefix: str, bodies: dict[str, str]) -> None:
+    """Take the bodies of all functions out of a tree, the innermost first."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            name = prefix + child.name
+            _take_bodies(child, f"{name}.<locals>.", bodies)
+            own = _hash(*child.body)
+            # Functions of one name, as those of a property, are one to whoever only knows their names.
+            bodies[name] = own if name not in bodies else hash_bytes(f"{bodies[name]}{own}".encode()).hex()[:32]
+            seen = child.body[:1] if ast.get_docstring(child, clean=False) is not None else []
+            yields = any(isinstance(part, (ast.Yield, ast.YieldFrom)) for part in _own_nodes(child))
+            child.body = [*seen, ast.Expr(ast.Constant(yields))]
+        elif isinstance(child, ast.ClassDef):
+            _take_bodies(child, f"{prefix}{child.name}.", bodies)
+        else:
+            _take_bodies(child, prefix, bodies)
+
+
+def _own_nodes(function: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a function without those of functions within it."""
+    for child in ast.iter_child_nodes(function):
+        yield child
+        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            yield from _own_nodes(child)
 
 
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\.?")

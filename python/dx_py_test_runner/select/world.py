@@ -105,6 +105,13 @@ class World:
         if kind == CODE:
             found = self.outline(self.full(name))
             return "-" if found is None else found.meaning
+        if kind == LEVEL:
+            found = self.outline(self.full(name))
+            return "-" if found is None else found.level or found.meaning
+        if kind == BODY:
+            path, _, function = name.partition("::")
+            found = self.outline(self.full(path))
+            return "-" if found is None else found.body(function)
         if kind == FIND:
             folder, _, stem = name.rpartition("\0")
             return self._find([self.full(folder)] if folder else self._search_path, stem)

@@ -158,7 +158,8 @@ class Worker:
             reporter: Any = Elsewhere(self._tell_passed, self.link.check, lambda: self.link.send(journal.PASSES, None))
         else:
             reporter = HookReporter()
-        shared = Shared(self.page, self.run_page, self.link.limit.memory, self.passes, [self.page.fd])
+        between = None if self.watching is None else self.watching.between
+        shared = Shared(self.page, self.run_page, self.link.limit.memory, self.passes, [self.page.fd], between)
         with runner_for(self.session, reporter, shared) as run_some:
             for start, stop, following in parts(self._groups(groups, tokens, first)):
                 if not self._run_items(start, stop, following, run_some):
@@ -174,6 +175,8 @@ class Worker:
                 self.link.send(STOPPED, None)
                 return False
             page.begins(start)
+            if self.watching is not None:
+                self.watching.begins()
             try:
                 count, silent = run_some(items, start, stop, None if following is None else items[following])
             except pytest.exit.Exception as end:

@@ -50,6 +50,8 @@ class Shared(NamedTuple):
     """Where silent passes are written: a journal, or a ``PassLog``."""
     kept: Sequence[int]
     """Descriptors that no test may close or replace unnoticed."""
+    between: Any = None
+    """Called when an item begins, or None."""
 
 
 class Terms(NamedTuple):
@@ -105,6 +107,8 @@ class Surroundings(NamedTuple):
     page: Any
     stop_page: Any
     limit: Any
+    between: Any
+    """Called when an item begins, or None."""
 
 
 class PlainItems:
@@ -221,6 +225,7 @@ class PlainItems:
             page=page,
             stop_page=stop_page,
             limit=self._shared.limit,
+            between=self._shared.between,
         )
 
     @internal

@@ -1,0 +1,101 @@
+"""Which functions of the project are executed by whom, where the interpreter tells of it cheaply (``sys.monitoring``, since Python 3.12).
+
+While modules are loaded, every code object that is begun is told of once; that of a module's body holds those of all its functions,
+which are listened to from then on. Between two tests, and around fixtures that outlive a test, each may be told of once more.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+
+_TOOL = 4
+_NAME = "dx-py"
+
+_monitoring: Any = getattr(sys, "monitoring", None)
+
+
+class Executed:
+    """Listens from its creation on.
+
+    :param is_own: whether the file of this name is the project's.
+    :param sink: where the numbers of codes belong that are begun now; None: to their modules alone.
+    """
+
+    def __init__(self, is_own: Callable[[str], bool], sink: Callable[[], set[int] | None]) -> None:
+        self._is_own = is_own
+        self._sink = sink
+        self._numbers: dict[int, int] = {}
+        self._codes: list[CodeType] = []
+        self.paths: set[str] = set()
+        """Files of which all functions are listened to."""
+        self.loading: set[int] = set()
+        """Numbers of codes that were begun while modules were being loaded."""
+        self._wide = True
+        monitoring = _monitoring
+        monitoring.use_tool_id(_TOOL, _NAME)
+        self._local = monitoring.events.PY_START | monitoring.events.PY_RESUME
+        for event in (monitoring.events.PY_START, monitoring.events.PY_RESUME):
+            monitoring.register_callback(_TOOL, event, self._begins)
+        monitoring.set_events(_TOOL, monitoring.events.PY_START)
+        self.restart: Callable[[], None] = monitoring.restart_events
+        """Have everything told once more."""
+
+    def narrow(self) -> None:
+        """Nothing is being loaded: only known functions matter."""
+        if self._wide:
+            self._wide = False
+            _monitoring.set_events(_TOOL, 0)
+
+    def widen(self) -> None:
+        """Something is going to be loaded."""
+        if not self._wide:
+            self._wide = True
+            _monitoring.set_events(_TOOL, _monitoring.events.PY_START)
+
+    def stop(self) -> None:
+        """Listen no more."""
+        self.narrow()
+        if _monitoring.get_tool(_TOOL) == _NAME:
+            for event in (_monitoring.events.PY_START, _monitoring.events.PY_RESUME):
+                _monitoring.register_callback(_TOOL, event, None)
+            for code in self._codes:
+                _monitoring.set_local_events(_TOOL, code, 0)
+            _monitoring.free_tool_id(_TOOL)
+
+    def _begins(self, code: CodeType, _offset: int) -> Any:
+        number = self._numbers.get(id(code))
+        if number is None:
+            if code.co_name == "<module>" and self._is_own(code.co_filename):
+                self.paths.add(code.co_filename)
+                self._listen(code)
+            return _monitoring.DISABLE
+        sink = self._sink()
+        if sink is None or self._wide:
+            self.loading.add(number)
+        if sink is not None:
+            sink.add(number)
+        return _monitoring.DISABLE
+
+    def _listen(self, code: CodeType) -> None:
+        """To all codes within *code*."""
+        for constant in code.co_consts:
+            if isinstance(constant, CodeType):
+                if id(constant) not in self._numbers:
+                    self._numbers[id(constant)] = len(self._codes)
+                    self._codes.append(constant)
+                    _monitoring.set_local_events(_TOOL, constant, self._local)
+                self._listen(constant)
+
+    def names(self) -> list[tuple[str, str]]:
+        """File and qualified name of each code, by its number."""
+        return [(code.co_filename, code.co_qualname) for code in self._codes]
+
+
+def listen(is_own: Callable[[str], bool], sink: Callable[[], set[int] | None]) -> Executed | None:
+    """Listen if the interpreter can, and nobody else has taken our place."""
+    if _monitoring is None or _monitoring.get_tool(_TOOL) is not None:
+        return None
+    return Executed(is_own, sink)
