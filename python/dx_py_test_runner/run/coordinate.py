@@ -49,6 +49,8 @@ class Process:
     passes: PassLog
     ended: bool = False
     more: bool = False
+    interrupted_at: float | None = None
+    """When it was told to leave the test that it was running."""
 
 
 class Coordinator:
@@ -175,7 +177,21 @@ class Coordinator:
                     self._receive(process)
             self._reporter.flush()
             if self._stop is not None:
-                self._stop_workers(signal.SIGTERM)
+                patience = _GRACE / 10
+                self._interrupt_what_is_behind()
+
+    def _interrupt_what_is_behind(self) -> None:
+        """The session stops: tests behind the last that counts are of no use any more. What is set up is torn down in each
+        process, however long that takes, as pytest does it."""
+        now = time.monotonic()
+        for process in self._processes:
+            if process.interrupted_at is None:
+                item = process.page.item
+                if item is not None and item > self._limit.value:
+                    process.interrupted_at = now
+                    _signal_group(process.pid, signal.SIGINT)
+            elif process.page.item is not None and now - process.interrupted_at > _GRACE:
+                _signal_group(process.pid, signal.SIGKILL)
 
     def _unfinished(self, missing: list[int]) -> list[Group]:
         """What is left of each group; groups are run from their start, so the rest is in one piece."""
@@ -271,6 +287,8 @@ class Coordinator:
             process.ended, process.more = True, bool(value)
         elif kind == loop.ERROR:
             self._stop = RuntimeError(f"worker {process.number} failed:\n{value}")
+        elif kind == loop.TORN:
+            self.tower.torn.append(value)
         elif kind == loop.INPUTS:
             self._watching.hear(value)
         elif kind == loop.LASTING:

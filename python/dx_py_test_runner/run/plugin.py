@@ -25,6 +25,10 @@ from dx_py_test_runner.tower.tower import Tower
 from dx_py_test_runner.wire.status import FINISH, LOAD, TESTS
 
 
+class TeardownFailed(Exception):
+    """What workers had left set up could not be torn down. The text is their tracebacks."""
+
+
 class RunPlugin:
     """Registered before pytest parses anything; lives in the run and, by inheritance, in its workers."""
 
@@ -336,6 +340,12 @@ class RunPlugin:
     def pytest_sessionfinish(self) -> None:
         self.tower.page.phase = FINISH
         self.tower.page.doing = "finish:pytest_sessionfinish"
+
+    @pytest.hookimpl(specname="pytest_sessionfinish")
+    def pytest_workers_have_torn_down(self) -> None:
+        """Where pytest tears down what a stopped session has left, and ends with a traceback if that fails."""
+        if self.tower.torn:
+            raise TeardownFailed("".join(self.tower.torn))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self) -> None:

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import NoReturn
 
-from dx_py_test_runner.run.plugin import RunPlugin
+from dx_py_test_runner.run.plugin import RunPlugin, TeardownFailed
 from dx_py_test_runner.tower import adopt
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.tower import Tower
@@ -36,6 +36,9 @@ def run_job(job: Job) -> NoReturn:
         code = _exit_code(exit_request)
         if code == 0 and not plugin.loaded:
             code = _not_green(tower)
+    except TeardownFailed as error:
+        sys.stderr.write(str(error))
+        code = 1
     except BaseException as error:
         # What pytest lets through ends its interpreter, with the interpreter's own status.
         import traceback

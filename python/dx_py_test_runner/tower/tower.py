@@ -39,6 +39,8 @@ class Tower:
         self.job = job
         self.lasting: list[str] = []
         """Names of threads that did not end in a worker."""
+        self.torn: list[str] = []
+        """Tracebacks of workers that could not tear down what was still set up when the session was stopped."""
         self._written: WrittenPages | None = None
         self.pace = Pace()
         """What earlier runs from the same level took."""

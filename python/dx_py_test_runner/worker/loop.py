@@ -36,6 +36,8 @@ _PR_SET_PDEATHSIG = 1
 
 STOPPED = "stopped"
 EXIT = "exit"
+TORN = "torn"
+"""What was still set up at a worker's end could not be torn down; with the traceback as text."""
 INTERRUPT = "interrupt"
 ERROR = "error"
 END = "end"
@@ -227,7 +229,14 @@ class Worker:
 
     def _tear_down(self) -> None:
         """What pytest does at a session's end: whatever is still set up ends here, in the process where it lives."""
-        self.session._setupstate.teardown_exact(None)
+        # A run that stops interrupts tests that nobody waits for any more, but nothing that comes behind them.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self.session._setupstate.teardown_exact(None)
+        except BaseException:
+            import traceback
+
+            self.link.send(TORN, None, traceback.format_exc())
 
     def _finish(self) -> None:
         try:
