@@ -21,5 +21,11 @@ def watch_command(args: list[str]) -> int:
         return 3
     from dx_py_test_runner.watch.loop import Loop
 
-    args = [arg for at, arg in enumerate(args) if arg != "--watch" or at >= len(options)]
-    return Loop(launcher, tuple(args)).run()
+    behind = args[len(options) :]
+    options = [option for option in options if option != "--watch"]
+    tell = None
+    if "--tell" in options[:-1]:
+        at = options.index("--tell")
+        tell = options[at + 1]
+        del options[at : at + 2]
+    return Loop(launcher, (*options, *behind), tell).run()

@@ -34,10 +34,12 @@ class Loop:
 
     :param launcher: the ``dx-py`` command.
     :param args: the user's arguments, without ``--watch``.
+    :param tell: a file that says at any time what fails, for programs.
     """
 
-    def __init__(self, launcher: str, args: tuple[str, ...]) -> None:
+    def __init__(self, launcher: str, args: tuple[str, ...], tell: str | None = None) -> None:
         self._launcher = launcher
+        self._told_to = tell
         self._watch = Watch(args, root=os.getcwd())
         self._selector = selectors.DefaultSelector()
         self._changes = Changes()
@@ -152,7 +154,20 @@ class Loop:
         code = self._run.wait()
         self._run = None
         verdict = _read_verdict(tell, code)
-        self._do(self._watch.ended(verdict))
+        actions = self._watch.ended(verdict)
+        if self._told_to is not None and not any(isinstance(action, Start) for action in actions):
+            self._tell(self._told_to)
+        self._do(actions)
+
+    def _tell(self, path: str) -> None:
+        """Say what fails, now that nothing is waited for but a save."""
+        fresh = f"{path}.{os.getpid()}"
+        try:
+            with open(fresh, "w", encoding="utf-8") as file:
+                json.dump({"code": self._watch.code, "failing": list(self._watch.failing)}, file)
+            os.replace(fresh, path)
+        except OSError as error:
+            self._say(f"{path} cannot be written: {error.strerror}")
 
     def _signal_run(self, number: signal.Signals) -> None:
         if self._run is not None:
