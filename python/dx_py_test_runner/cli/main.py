@@ -16,6 +16,7 @@ Usage:
   dx-py test --watch [arguments]     run what each save affects, until q is pressed
   dx-py daemon status|stop|restart|logs
   dx-py why TEST [arguments]         why a test must run again, or need not; also: dx-py why-not TEST
+  dx-py history export|import FILE   what is known of the tests, for --affected in another checkout
   dx-py doctor                       what keeps a project from warm and parallel runs
   dx-py --version
 
@@ -49,6 +50,11 @@ def main(argv: list[str]) -> int:
         from dx_py_test_runner.cli.watch import watch_command
 
         return watch_command(argv[1:])
+    if verb == "history":
+        if len(argv) != 3 or argv[1] not in ("export", "import"):
+            sys.stderr.write("usage: dx-py history export|import FILE\n")
+            return 4
+        return run_as_module(["test", "--no-daemon", "--history", argv[1], os.path.abspath(argv[2])])
     if verb == "test":
         return run_as_module(argv)
     sys.stderr.write(f"dx-py: there is no verb {verb!r}. 'dx-py --help' lists them; tests are run by 'dx-py test'.\n")

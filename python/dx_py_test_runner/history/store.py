@@ -166,6 +166,35 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
+def exported(history: History) -> dict[str, Any]:
+    """A history as plain values that JSON takes."""
+    return {
+        "dx-py history": 1,
+        "claims": [list(claim) for claim in history.claims],
+        "sets": [list(array("I", packed)) for packed in history.sets],
+        "tests": {test: [[m.outcome, m.seconds, list(m.sets)] for m in memories] for test, memories in history.tests.items()},
+    }
+
+
+def imported(values: Any) -> History:
+    """What :func:`exported` gave.
+
+    :raises ValueError: it gave something else.
+    """
+    history = History()
+    try:
+        if values["dx-py history"] != 1:
+            raise ValueError("another version")
+        claims = [(str(kind), str(name), None if value is None else str(value)) for kind, name, value in values["claims"]]
+        sets = [history.set_of(claims[number] for number in numbers) for numbers in values["sets"]]
+        for test, memories in values["tests"].items():
+            for outcome, seconds, numbers in reversed(memories):
+                history.remember(test, Memory(str(outcome), float(seconds), tuple(sets[number] for number in numbers)))
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ValueError(f"this is no exported history: {error!r}") from None
+    return history
+
+
 def remembered(path: Path, what: str) -> dict[str, Any]:
     """Plain values kept beside a history that only save time; empty if there is anything wrong with them."""
     try:

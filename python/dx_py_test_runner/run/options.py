@@ -29,6 +29,17 @@ def workers(text: str) -> int:
     return count
 
 
+def percent(text: str) -> float:
+    """The type of ``--audit``: a number from 0 to 100, with a percent sign or without."""
+    try:
+        share = float(text.removesuffix("%"))
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 100:
+        raise ValueError(f"{text!r} is no percentage")
+    return share
+
+
 def add_options(parser: Any) -> None:
     """Add ours to pytest's parser."""
     group = parser.getgroup("dx-py", "dx-py: processes")
@@ -61,6 +72,22 @@ def add_options(parser: Any) -> None:
         help="Run only the tests of which anything has changed since they passed: code, data, environment, configuration.",
     )
     group.addoption("--tell", default=None, help=argparse.SUPPRESS)
+    group.addoption(
+        "--changed",
+        nargs="?",
+        const="HEAD",
+        default=None,
+        metavar="REV",
+        help="Run only the tests that depend on what git says has changed since REV (default: the last commit).",
+    )
+    group.addoption(
+        "--audit",
+        type=percent,
+        default=0.0,
+        metavar="PCT",
+        help="Run this share of the tests, too, that --affected or --changed would leave out, and say if one does not pass.",
+    )
+    group.addoption("--history", nargs=2, default=None, help=argparse.SUPPRESS)
     group.addoption("--why", default=None, help=argparse.SUPPRESS)
     group.addoption("--doctor", action="store_true", default=False, help=argparse.SUPPRESS)
     _add_xdist_options(parser)
@@ -119,6 +146,8 @@ LATE = frozenset(
         "isolation",
         "affected",
         "tell",
+        "changed",
+        "audit",
     }
 )
 """Options that pytest reads when it needs them, or whose readers :mod:`refresh` makes anew. Any other option that

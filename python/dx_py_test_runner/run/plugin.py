@@ -18,7 +18,7 @@ from dx_py_test_runner.inputs.record import Recorder
 from dx_py_test_runner.run import distribute, fit, known_tests, options, refresh, settings, verdict, xdist_names
 from dx_py_test_runner.run.inline import silence
 from dx_py_test_runner.run.printed import Printed
-from dx_py_test_runner.run.selection import Selection, Watching
+from dx_py_test_runner.run.selection import Selection, Watching, move
 from dx_py_test_runner.tower import adopt, hazards
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.tower import Tower
@@ -42,7 +42,9 @@ class RunPlugin:
         self.began_ns = time.time_ns()
         self._session: Any = None
         self.explained: list[str] = []
-        if recording or "--affected" in tower.job.args:
+        self.line = ""
+        self.audit: list[str] = []
+        if recording or any(word.startswith(("--affected", "--changed")) for word in tower.job.args):
             self._tell_owners()
         self._stopped = False
         self.loaded = False
@@ -76,7 +78,7 @@ class RunPlugin:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_load_initial_conftests(self, early_config: Any) -> Generator[None, object, object]:
         self.tower.page.doing = "load:the initial conftest files"
-        if getattr(early_config.known_args_namespace, "affected", False):
+        if settings.selects(early_config):
             self._tell_owners()
         if self.tower.job.levels or self.recorder.owners is not None:
             self.recorder.watch_options(early_config)
@@ -88,10 +90,17 @@ class RunPlugin:
         finally:
             self.tower.journal.check()
 
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for line in self.audit:
+            terminalreporter.write_line(line)
+
     @pytest.hookimpl(tryfirst=True)
-    def pytest_cmdline_main(self) -> None:
+    def pytest_cmdline_main(self, config: Any) -> int | None:
+        if config.option.history is not None:
+            return move(config, self.tower.job.env, *config.option.history)
         self.loaded = True
         self.tower.page.doing = "load:pytest_cmdline_main"
+        return None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: Any) -> None:
@@ -154,10 +163,12 @@ class RunPlugin:
         self._stop_recording()
         result = yield
         self._session = session
-        if self.collects_for_tests and config.option.affected:
+        if self.collects_for_tests and (config.option.affected or config.option.changed is not None or settings.records(config)):
             self.selection = Selection(config, self.tower.job.env, self.began_ns, self.recorder.foreign_options())
             if config.option.why is None:
-                self.selection.choose(session)
+                if config.option.affected or config.option.changed is not None:
+                    self.selection.choose(session)
+                    self.line = self.selection.line(session)
             else:
                 self.explained = self.selection.explain(session, config.option.why)
         return result
@@ -166,7 +177,7 @@ class RunPlugin:
     def pytest_report_collectionfinish(self) -> str | list[str] | None:
         if self.selection is None:
             return None
-        return self.explained or self.selection.line(self._session)
+        return self.explained or self.line or None
 
     def _profile(self, config: Any) -> fit.Profile | None:
         """What a level would be made for; None where there can be none."""
@@ -331,6 +342,7 @@ class RunPlugin:
         finally:
             if watching is not None:
                 self.selection.remember(session, self.tower.journal.fd, watching.parts())
+                self.audit = self.selection.told(self.tower.journal.fd, session)
             self.tower.page.item = None
             self.tower.page.phase = FINISH
             self.tower.page.doing = "finish:pytest_sessionfinish"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
+import random
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -16,9 +19,11 @@ from dx_py_test_runner.engine.lean.items import node_ids
 from dx_py_test_runner.history import store
 from dx_py_test_runner.inputs.record import COMMAND_LINE, Recorder, is_installed, is_stdlib
 from dx_py_test_runner.run import options
+from dx_py_test_runner.run.git import changes_since
 from dx_py_test_runner.select import loaded, words
-from dx_py_test_runner.select.affected import Selector
+from dx_py_test_runner.select.affected import GOOD, Selector
 from dx_py_test_runner.select.assemble import Assembler, Outcomes, Part, Test, graph_of
+from dx_py_test_runner.select.changed import Changes, ChangedSelector
 from dx_py_test_runner.select.closure import Loaded
 from dx_py_test_runner.select.world import World
 from dx_py_test_runner.wire import journal
@@ -27,7 +32,7 @@ _SCHEMA = "2"
 """Of what claims say: memories of other ones tell nothing."""
 
 _NO_MATTER = options.LATE | {
-    *("lf", "failedfirst", "last_failed_no_failures", "stepwise", "stepwise_skip", "affected", "why", "randomly_seed", "cacheclear"),
+    *("lf", "failedfirst", "last_failed_no_failures", "stepwise", "stepwise_skip", "why", "history", "randomly_seed", "cacheclear"),
     *("basetemp", "doctor", "xmlpath", "htmlpath", "testrunuid"),
 }
 """Options that decide which tests run, where, and what is said of them, but not how they end."""
@@ -46,7 +51,7 @@ class Selection:
         self._texts = _texts(config, read)
         place = folder(environment)
         root = config.rootpath
-        self._path = None if place is None else store.place(place, root, f"{_SCHEMA}\0{__version__}\0{pytest.__version__}")
+        self.path = None if place is None else store.place(place, root, f"{_SCHEMA}\0{__version__}\0{pytest.__version__}")
         self.world = World(
             root=str(root),
             prefix=sys.prefix,
@@ -54,22 +59,37 @@ class Selection:
             config=self._texts,
             search_path=[os.path.abspath(entry) for entry in sys.path if not is_stdlib(entry + os.sep) or is_installed(entry + os.sep)],
             began_ns=began_ns,
-            known={} if self._path is None else store.remembered(self._path, "dxseen"),
+            known={} if self.path is None else store.remembered(self.path, "dxseen"),
         )
-        self.history = store.History() if self._path is None else store.read(self._path)
+        self.history = store.History() if self.path is None else store.read(self.path)
         self.left_out = 0
         """How many tests need not run."""
+        self._audited: set[str] = set()
+        self._changed = ""
 
     def choose(self, session: Any) -> None:
         """Leave out the tests that need not run, as pytest leaves out others."""
-        selector = Selector(self.history, self.world)
+        must_run = self._selector(session.config).must_run
+        ids = node_ids(session.items)
+        needless = [number for number, nodeid in enumerate(ids) if not must_run(nodeid)]
+        audited = set(_sample(needless, session.config.option.audit))
+        self._audited = {ids[number] for number in audited}
+        skipped = set(needless) - audited
         chosen, left_out = [], []
-        for item, nodeid in zip(session.items, node_ids(session.items), strict=True):
-            (chosen if selector.must_run(nodeid) else left_out).append(item)
+        for number, item in enumerate(session.items):
+            (left_out if number in skipped else chosen).append(item)
         self.left_out = len(left_out)
         if left_out:
             session.config.hook.pytest_deselected(items=left_out)
             session.items[:] = chosen
+
+    def _selector(self, config: Any) -> Any:
+        selector = Selector(self.history, self.world)
+        if config.option.changed is None:
+            return selector
+        self._changed = config.option.changed
+        paths = changes_since(config.option.changed, str(config.rootpath))
+        return ChangedSelector(self.history, selector, Changes({self.world.short(path): was for path, was in paths.items()}))
 
     def explain(self, session: Any, asked: str) -> list[str]:
         """For each test that *asked* names, why it must run or not; no test is left to be run."""
@@ -88,15 +108,29 @@ class Selection:
     def line(self, session: Any) -> str:
         """What the user is told."""
         total = self.left_out + len(session.items)
+        word = f"changed since {self._changed}" if self._changed else "affected"
         if not total:
-            return "affected: there are no tests"
+            return f"{word}: there are no tests"
+        if not session.items and self._changed:
+            return f"{word}: nothing that any of {total} tests depends on"
         if not session.items:
-            return f"affected: none of {total} tests; all have passed, and nothing that they depend on has changed since"
-        return f"affected: {len(session.items)} of {total} tests"
+            return f"{word}: none of {total} tests; all have passed, and nothing that they depend on has changed since"
+        audit = f", {len(self._audited)} of them to be audited" if self._audited else ""
+        return f"{word}: {len(session.items)} of {total} tests{audit}"
+
+    def told(self, journal_fd: int, session: Any) -> list[str]:
+        """What the audit has found."""
+        if not self._audited:
+            return []
+        ids = node_ids(session.items)
+        bad = [ids[index] for index, (outcome, _) in sorted(outcomes_of(journal_fd).items()) if ids[index] in self._audited and outcome not in GOOD]
+        if not bad:
+            return [f"audit: {len(self._audited)} tests that need not have run have passed as before"]
+        return ["audit: these would have been left out, and do not pass. Unless they are unsteady, that is a bug of dx-py:", *(f"  {test}" for test in bad)]
 
     def remember(self, session: Any, journal_fd: int, parts: Iterable[Part]) -> None:
         """Keep what the run has found out."""
-        if self._path is None:
+        if self.path is None:
             return
         ids = node_ids(session.items)
         outcomes = outcomes_of(journal_fd)
@@ -108,9 +142,9 @@ class Selection:
             assembler.add(part, outcomes)
             told.update(index for start, stop in part.reads["ran"] for index in range(start, stop))
         assembler.lose(outcomes.keys() - told)
-        store.add(self._path, assembler.history)
+        store.add(self.path, assembler.history)
         if self.world.news:
-            store.keep(self._path, "dxseen", self.world.learned())
+            store.keep(self.path, "dxseen", self.world.learned())
 
 
 class Watching:
@@ -188,6 +222,34 @@ def _behind(before: Part, value: Any) -> Part:
         both.setdefault(name, {}).update(known)
     everybody = {**before.reads["everybody"], **reads["everybody"]}
     return Part({**reads, "modules": both, "everybody": everybody}, needs, [Loaded(*module) for module in modules], installed)
+
+
+def move(config: Any, environment: dict[bytes, bytes], verb: str, name: str) -> int:
+    """``dx-py history export|import FILE``; returns the exit code."""
+    selection = Selection(config, environment, 0, frozenset())
+    if selection.path is None:
+        sys.stderr.write("dx-py: there is no folder for a history: neither DX_PY_CACHE_DIR nor XDG_CACHE_HOME nor HOME is set\n")
+        return 3
+    try:
+        if verb == "export":
+            with open(name, "w", encoding="utf-8") as file:
+                json.dump(store.exported(selection.history), file)
+            print(f"{len(selection.history.tests)} tests exported to {name}")
+        else:
+            with open(name, encoding="utf-8") as file:
+                found = store.imported(json.load(file))
+            store.add(selection.path, found)
+            print(f"{len(found.tests)} tests imported from {name}")
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"dx-py: {name} cannot be {verb}ed: {error}\n")
+        return 4
+    return 0
+
+
+def _sample(numbers: list[int], share: float) -> list[int]:
+    """A share (in percent) of *numbers*, at random; at least one if any share is wanted. The project's random state is left alone."""
+    count = min(len(numbers), math.ceil(len(numbers) * share / 100))
+    return random.Random(int.from_bytes(os.urandom(8), "little")).sample(numbers, count)
 
 
 def outcomes_of(fd: int) -> Outcomes:

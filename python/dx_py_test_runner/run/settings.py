@@ -12,6 +12,7 @@ KEYS = {
     "numprocesses": "number of workers, or \"auto\"",
     "isolation": "\"process\" or \"test\"",
     "engine": "\"lean\" or \"pytest\"",
+    "record": "true or false: whether every run remembers what its tests have read",
 }
 """Known keys and what they take."""
 
@@ -48,6 +49,20 @@ def engine(config: Any) -> str:
         return asked or read(config.rootpath / "pyproject.toml").get("engine") or "lean"
     except pytest.UsageError:
         return "pytest"
+
+
+def selects(config: Any) -> bool:
+    """Whether what tests read must be recorded, before pytest is configured."""
+    known = config.known_args_namespace
+    return bool(getattr(known, "affected", False)) or getattr(known, "changed", None) is not None or records(config)
+
+
+def records(config: Any) -> bool:
+    """Whether the project wants every run to remember what its tests have read."""
+    try:
+        return read(config.rootpath / "pyproject.toml").get("record") is True
+    except pytest.UsageError:
+        return False
 
 
 def apply(config: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dx_py_test_runner._native import hash_bytes
@@ -120,7 +120,7 @@ class World:
         if kind == CONFIG:
             return self._config.get(name, "")
         if kind == CIRCUMSTANCES:
-            return _digest(sorted((n, v) for n, v in self._environment.items() if n.startswith(ALWAYS) and n not in NEVER))
+            return _digest(sorted(self._circumstances()))
         if kind == TREE:
             return self._tree()
         if kind in owners.STATES:
@@ -181,6 +181,13 @@ class World:
             self._outlines[key] = known
             self.news = True
         return known
+
+    def _circumstances(self) -> Iterator[tuple[bytes, bytes]]:
+        """Variables that nobody is seen to read. Who looks for the user's home in Python is."""
+        root = os.fsencode(self.root)
+        for name, value in self._environment.items():
+            if name.startswith(ALWAYS) and name not in NEVER and name != b"HOME":
+                yield name, value.replace(root, b"{root}")
 
     def _variable(self, name: str) -> str:
         if name == "*":
