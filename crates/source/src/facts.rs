@@ -33,7 +33,7 @@ const DROPPABLE: usize = 64 << 10;
 /// Part of a BLAKE3 hash: long enough that two texts with the same one are the same.
 pub type Digest = [u8; 16];
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Facts {
     pub imports: Vec<Import>,
     pub dynamic_imports: Vec<DynamicImport>,
@@ -45,6 +45,10 @@ pub struct Facts {
     pub marks: Marks,
     /// `__test__` of the module.
     pub collected: Collected,
+    /// Whether importing the module may end early on purpose: `pytest.skip` or `raise` outside of functions.
+    pub may_skip: bool,
+    /// Whether names may be bound in ways that the text does not show: `globals()`, `exec`, `setattr` outside of functions, ….
+    pub dynamic_names: bool,
     /// How many assert statements there are.
     pub asserts: u32,
     /// What the file mentions anywhere.
@@ -66,7 +70,7 @@ impl Facts {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct Problem {
     pub kind: ProblemKind,
     /// From 1; 0 if it is the file's as a whole.
@@ -74,7 +78,7 @@ pub struct Problem {
     pub words: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub enum ProblemKind {
     /// It cannot be parsed.
     Syntax,
@@ -85,7 +89,7 @@ pub enum ProblemKind {
 }
 
 /// Where a statement stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct Place {
     /// In the body of a function: not run by importing the module.
     pub in_function: bool,
@@ -98,7 +102,7 @@ pub struct Place {
 }
 
 /// One name of an import statement: `import module`, or `from module import name`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct Import {
     /// How many packages up, as the number of leading dots says; 0 if absolute.
     pub level: u32,
@@ -111,16 +115,17 @@ pub struct Import {
 }
 
 /// A call that imports, found by the name of what is called: `import_module`, `__import__` and their like.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct DynamicImport {
     pub callee: Box<str>,
     /// `None` if it is computed.
     pub module: Option<Box<str>>,
     pub line: u32,
+    pub in_function: bool,
 }
 
 /// Strings, as far as the text says them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct Strings {
     pub literal: Vec<Box<str>>,
     /// There may be others.
@@ -128,7 +133,7 @@ pub struct Strings {
 }
 
 /// What `__test__` says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub enum Collected {
     #[default]
     Unsaid,
@@ -137,7 +142,7 @@ pub enum Collected {
     Computed,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Binding {
     pub name: Box<str>,
     /// The class it is bound in, as a place in the list of bindings; `None` is the module.
@@ -148,7 +153,7 @@ pub struct Binding {
     pub bound: Bound,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
 pub enum Bound {
     Function(Function),
     Class(Class),
@@ -160,7 +165,7 @@ pub enum Bound {
     Deleted,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Function {
     pub is_async: bool,
     pub is_generator: bool,
@@ -171,7 +176,7 @@ pub struct Function {
     pub decorators: Decorators,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Class {
     /// Dotted names, resolved through imports; empty for one that is computed.
     pub bases: Vec<Box<str>>,
@@ -183,7 +188,7 @@ pub struct Class {
     pub collected: Collected,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Decorators {
     pub marks: Marks,
     pub fixture: Option<Fixture>,
@@ -192,14 +197,14 @@ pub struct Decorators {
 }
 
 /// Marks in the order in which they are applied: the last decorator first.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Marks {
     pub marks: Vec<Mark>,
     /// There may be others.
     pub computed: bool,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Mark {
     pub name: Box<str>,
     /// Of `parametrize`.
@@ -209,7 +214,7 @@ pub struct Mark {
 }
 
 /// Parameter sets and their ids.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Parameters {
     /// Empty if they are computed.
     pub names: Vec<Box<str>>,
@@ -219,7 +224,7 @@ pub struct Parameters {
     pub indirect: Option<bool>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Fixture {
     /// The name that it is asked for by, if it is not the function's.
     pub name: Option<Box<str>>,
@@ -233,7 +238,7 @@ pub struct Fixture {
 }
 
 /// What code says by which an edit shows that otherwise would not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct Mentions {
     /// Docstrings are read: `__doc__`, `getdoc`, `doctest`.
     pub docs: bool,

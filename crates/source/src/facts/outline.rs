@@ -10,7 +10,7 @@ use super::walk::Span;
 use super::{Bound, Digest, DynamicImport, Facts, Mentions};
 use crate::writer::Lines;
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Outline {
     /// In the order of the text.
     pub functions: Vec<OutlineFunction>,
@@ -21,7 +21,7 @@ pub struct Outline {
 }
 
 /// A function or method, at any depth.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct OutlineFunction {
     /// As `__qualname__`.
     pub qualname: Box<str>,
@@ -277,6 +277,8 @@ impl Pass<'_> {
             | "find_spec" => {
                 self.call = Some(Call { callee: range, bracket: false, module: None });
             }
+            "globals" | "__init_subclass__" => self.facts.dynamic_names = true,
+            "setattr" | "exec" | "vars" | "locals" => self.facts.dynamic_names |= self.open.is_empty(),
             _ => self.mention(mentions_of(name)),
         }
     }
@@ -296,7 +298,12 @@ impl Pass<'_> {
         let in_import = !call.bracket && self.facts.imports.iter().any(|import| import.line == line);
         if !in_import {
             let callee = self.text[call.callee].into();
-            self.facts.dynamic_imports.push(DynamicImport { callee, module: module.map(Into::into), line });
+            self.facts.dynamic_imports.push(DynamicImport {
+                callee,
+                module: module.map(Into::into),
+                line,
+                in_function: !self.open.is_empty(),
+            });
         }
     }
 

@@ -223,6 +223,17 @@ impl<'a> Walk<'a> {
                 }
             }
             Stmt::AugAssign(assign) => self.target(&assign.target, None, here),
+            Stmt::Raise(_) => self.found.facts.may_skip = true,
+            Stmt::Expr(expression) => {
+                if let Expr::Call(call) = &*expression.value {
+                    let name = match &*call.func {
+                        Expr::Attribute(attribute) => attribute.attr.as_str(),
+                        Expr::Name(name) => name.id.as_str(),
+                        _ => "",
+                    };
+                    self.found.facts.may_skip |= matches!(name, "skip" | "exit" | "fail" | "importorskip");
+                }
+            }
             Stmt::For(inner) => self.target(&inner.target, None, here),
             Stmt::With(inner) => inner
                 .items

@@ -1,0 +1,12 @@
+//! Facts of every Python file of a project, kept in one mapped file, and the tests that they tell of.
+//!
+//! [`project::Project`] is the way in: it walks the project, reads what has changed, and gives the tests. Nothing is ever imported, and
+//! no damaged, foreign or old file is believed: it is made anew.
+
+pub mod environment;
+pub mod format;
+pub mod resolve;
+pub mod settings;
+pub mod stamp;
+pub mod walk;
+mod words;
