@@ -2,14 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use crate::stamp::Stamp;
-
-/// Distributions in folders of modules, and those that bring plugins.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// What is installed.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Environment {
-    folders: Vec<(PathBuf, Option<Stamp>)>,
     /// Distributions with plugins.
     pub plugins: Vec<String>,
 }
@@ -60,13 +55,7 @@ impl Environment {
         let mut plugins: Vec<String> = folders.iter().flat_map(|folder| plugins_in(folder)).collect();
         plugins.sort();
         plugins.dedup();
-        Self { folders: folders.iter().map(|folder| (folder.clone(), Stamp::of(folder))).collect(), plugins }
-    }
-
-    /// Whether nothing has been installed or removed since.
-    pub fn is_true(&self, folders: &[PathBuf]) -> bool {
-        let known = self.folders.iter().map(|(folder, _)| folder);
-        known.eq(folders) && self.folders.iter().all(|(folder, stamp)| Stamp::of(folder) == *stamp)
+        Self { plugins }
     }
 
     /// Plugins that may change what is collected.
@@ -127,6 +116,5 @@ mod tests {
         let environment = Environment::read(&folders);
         assert_eq!(environment.plugins, ["odd_plug", "pytest_cov"]);
         assert_eq!(environment.doubts().collect::<Vec<_>>(), ["the plugin odd_plug"]);
-        assert!(environment.is_true(&folders) && !environment.is_true(&[]));
     }
 }

@@ -307,6 +307,11 @@ impl<B: std::ops::Deref<Target = [u8]>> Index<B> {
             })
     }
 
+    /// The same over other bytes, which have to be equal.
+    pub fn map<C>(self, into: impl FnOnce(B) -> C) -> Index<C> {
+        Index { bytes: into(self.bytes), counts: self.counts, tables: self.tables }
+    }
+
     fn words(&self, at: usize) -> Option<&[u8]> {
         let start = u32_at(&self.bytes, at)? as usize;
         let end = start.checked_add(u32_at(&self.bytes, at + 4)? as usize)?;

@@ -4,9 +4,13 @@
 //! no damaged, foreign or old file is believed: it is made anew.
 
 pub mod environment;
+pub mod expression;
 pub mod format;
+pub mod project;
 pub mod resolve;
 pub mod settings;
 pub mod stamp;
 pub mod walk;
 mod words;
+
+pub use project::{Project, Request};

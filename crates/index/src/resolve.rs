@@ -4,7 +4,7 @@
 //! among the others.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dx_py_source::facts::{Binding, Bound, Class, Collected, Facts, Fixture, Function, Mark, Marks};
 
@@ -805,13 +805,10 @@ impl<'a, 'b> Closure<'a, 'b> {
     }
 }
 
-/// Paths from the command line are compared with those of files.
-pub fn is_below(path: &Path, asked: &[PathBuf]) -> bool {
-    asked.iter().any(|asked| path.starts_with(asked))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use dx_py_source::facts::facts;
 
     use super::*;
