@@ -13,6 +13,7 @@ dx-py: run any pytest suite, with pytest's outcomes
 
 Usage:
   dx-py test [pytest's arguments]    run tests; -n N|auto, --no-daemon, --isolation, --engine=pytest are ours
+  dx-py list [PATH[::NAME]…]         the tests' ids, without importing anything; --json, -k, -m
   dx-py daemon status|stop|restart|logs
   dx-py doctor                       what keeps a project from warm and parallel runs
   dx-py --version
@@ -38,7 +39,7 @@ def main(argv: list[str]) -> int:
         from dx_py_test_runner.cli.doctor import doctor_command
 
         return doctor_command(argv[1:])
-    if verb == "test":
+    if verb in ("test", "list"):
         return run_as_module(argv)
     sys.stderr.write(f"dx-py: there is no verb {verb!r}. 'dx-py --help' lists them; tests are run by 'dx-py test'.\n")
     return 4
