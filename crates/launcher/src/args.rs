@@ -9,6 +9,8 @@ use crate::Lookup;
 pub enum Wish {
     /// A run, with or without a daemon.
     Test { daemon: bool },
+    /// The tests' ids: no interpreter is needed.
+    List,
     /// Any other verb, a known one or not, or none: Python answers.
     Other,
 }
@@ -16,6 +18,9 @@ pub enum Wish {
 /// `args` is the command line behind the command's own name.
 pub fn scan(args: &[OsString], lookup: Lookup) -> Wish {
     let Some((verb, rest)) = args.split_first() else { return Wish::Other };
+    if verb == "list" {
+        return Wish::List;
+    }
     if verb != "test" {
         return Wish::Other;
     }
@@ -61,6 +66,11 @@ mod tests {
         assert_eq!(scanned("test --no-daemon -- x", &[]), WITHOUT);
         assert_eq!(scanned("test --no-daemons", &[]), WITH);
         assert_eq!(scanned("test -- --watch", &[]), WITH);
+    }
+
+    #[test]
+    fn lists_need_no_python() {
+        assert_eq!(scanned("list --no-daemon", &[]), Wish::List);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The launcher: what `dx-py` does before any Python runs.
 //!
 //! `dx-py test …` hands the run to a supervisor — a living daemon if there is one, a new process otherwise — and
-//! gives back its exit code. Every other verb becomes Python. `docs/design/control-protocol.md` describes the
+//! gives back its exit code. `dx-py list …` is answered here, from the project's index. Every other verb becomes Python. `docs/design/control-protocol.md` describes the
 //! conversation; each module here is one part of it.
 
 #[cfg(not(target_os = "linux"))]
@@ -12,6 +12,7 @@ pub mod circumstances;
 pub mod connect;
 pub mod frame;
 pub mod identity;
+pub mod list;
 pub mod python;
 pub mod run;
 pub mod runtime_dir;
@@ -55,12 +56,15 @@ fn carry_out(args: &[OsString], closed: [bool; 3]) -> Result<u8, String> {
     let cwd = std::env::current_dir().map_err(|error| {
         format!("cannot tell the current directory ({error}). Was it removed? Change to one that exists and try again.")
     })?;
+    if let Wish::List = args::scan(args, lookup) {
+        return list::list(&args[1..], &cwd, lookup);
+    }
     let python = python::find(lookup, &cwd)?;
     let runtime_dir = runtime_dir::place(lookup, &cwd);
     let socket = identity::socket_path(&runtime_dir, &identity::root(&cwd), &python);
 
     match args::scan(args, lookup) {
-        Wish::Other => Err(spawn::become_python(&python, args, &socket)),
+        Wish::Other | Wish::List => Err(spawn::become_python(&python, args, &socket)),
         Wish::Test { daemon } => {
             let launch = Launch { args, closed, cwd: &cwd, python: &python, runtime_dir: &runtime_dir };
             launch.test(daemon.then_some(socket))

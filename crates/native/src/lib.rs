@@ -6,6 +6,7 @@ mod changes;
 mod choice;
 mod content;
 mod environment;
+mod facts;
 mod glance;
 mod making;
 mod mapping;
@@ -36,6 +37,8 @@ mod _native {
     use super::choice::Choice;
     #[pymodule_export]
     use super::environment::Variable;
+    #[pymodule_export]
+    use super::facts::{facts_of, facts_version};
     #[pymodule_export]
     use super::glance::{all_propagate, Glance};
     #[pymodule_export]

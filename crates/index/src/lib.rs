@@ -1,0 +1,16 @@
+//! Facts of every Python file of a project, kept in one mapped file, and the tests that they tell of.
+//!
+//! [`project::Project`] is the way in: it walks the project, reads what has changed, and gives the tests. Nothing is ever imported, and
+//! no damaged, foreign or old file is believed: it is made anew.
+
+pub mod environment;
+pub mod expression;
+pub mod format;
+pub mod project;
+pub mod resolve;
+pub mod settings;
+pub mod stamp;
+pub mod walk;
+mod words;
+
+pub use project::{Project, Request};

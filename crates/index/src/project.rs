@@ -1,0 +1,359 @@
+//! A project's index: opened, compared with the files, brought up to date.
+
+use std::ffi::OsStr;
+use std::ops::Deref;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use dx_py_source::facts::{facts_of_bytes, Facts};
+use memmap2::Mmap;
+
+use crate::environment::Environment;
+use crate::format::{encode, short_hash, Content, FileRow, Folder, Index, Short};
+use crate::resolve::{self, Source};
+use crate::settings::Settings;
+use crate::stamp::{now, Stamp};
+use crate::walk::{walk, Found};
+
+/// What an index is asked for.
+pub struct Request<'a> {
+    /// Where the command was given.
+    pub folder: &'a Path,
+    /// What it names: absolute paths of files and folders.
+    pub paths: &'a [PathBuf],
+    /// Folders of installed modules.
+    pub modules: &'a [PathBuf],
+    /// Where indexes are kept, if anywhere.
+    pub cache: Option<&'a Path>,
+    /// Variables of the environment.
+    pub lookup: &'a dyn Fn(&str) -> Option<String>,
+}
+
+pub struct Project {
+    pub settings: Settings,
+    pub index: Index<Bytes>,
+    /// How many files had to be read.
+    pub read: usize,
+}
+
+/// Mapped or made.
+pub enum Bytes {
+    Mapped(Mmap),
+    Made(Vec<u8>),
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(bytes) => bytes,
+            Self::Made(bytes) => bytes,
+        }
+    }
+}
+
+/// The stack that reading the deepest file needs.
+const STACK: usize = 100 << 20;
+const MOST_THREADS: usize = 16;
+/// Fewer files than this are not worth another thread.
+const PER_THREAD: usize = 32;
+
+impl Project {
+    /// The index as the files are now. What is kept of it is written if it has changed; that this may fail changes nothing else.
+    pub fn load(request: &Request) -> Self {
+        let settings = Settings::load(request.folder, request.paths, request.lookup);
+        let outside = left_out(&settings, request.paths);
+        let key = key(&settings, request, &outside);
+        let place = request.cache.map(|cache| place(cache, &settings.root, &outside));
+        let before = place.as_deref().and_then(Index::open);
+        if let Some(index) = before {
+            if *index.key() == key && is_true(&index) {
+                return Self { settings, index: index.map(Bytes::Mapped), read: 0 };
+            }
+            return Self::update(settings, request, &outside, key, place.as_deref(), Some(&index));
+        }
+        Self::update(settings, request, &outside, key, place.as_deref(), None)
+    }
+
+    fn update(
+        settings: Settings,
+        request: &Request,
+        outside: &[PathBuf],
+        key: Short,
+        place: Option<&Path>,
+        before: Option<&Index>,
+    ) -> Self {
+        let began = now();
+        let found = walk(&settings, outside);
+        let files = read_all(&found, before, began);
+        let read = files.iter().filter(|file| file.read).count();
+        let environment = Environment::read(request.modules);
+        let free = (request.lookup)("PYTEST_DISABLE_PLUGIN_AUTOLOAD").is_some_and(|value| !value.is_empty());
+        let doubted = !settings.doubts.is_empty()
+            || (!free && (request.modules.is_empty() || environment.doubts().next().is_some()));
+        let sources: Vec<Source> =
+            found.files.iter().zip(&files).map(|(path, file)| Source { path, facts: &file.facts }).collect();
+        let tests = resolve::resolve(&settings, doubted, &sources);
+        let folders =
+            found.folders.iter().map(|(path, stamp)| Folder { path: bytes_of(path), stamp: stamp.kept(began) });
+        let content =
+            Content { key, folders: folders.collect(), files: files.into_iter().map(|file| file.row).collect(), tests };
+        if let Some(place) = place {
+            let _ = content.write(place);
+        }
+        let made = Bytes::Made(content.to_bytes());
+        let index = Index::check(made).unwrap_or_else(|| {
+            Index::check(Bytes::Made(Content::default().to_bytes())).expect("an empty index is one")
+        });
+        Self { settings, index, read }
+    }
+}
+
+/// Paths that the walk from the root leaves out, but that are asked for.
+fn left_out(settings: &Settings, paths: &[PathBuf]) -> Vec<PathBuf> {
+    let is_left_out = |path: &&PathBuf| match path.strip_prefix(&settings.root) {
+        Err(_) => true,
+        Ok(below) => {
+            below.components().any(|part| part.as_os_str().to_str().is_none_or(|name| settings.is_left_out(name)))
+        }
+    };
+    paths.iter().filter(is_left_out).cloned().collect()
+}
+
+/// All on which the tests depend besides the files.
+fn key(settings: &Settings, request: &Request, outside: &[PathBuf]) -> Short {
+    let modules: Vec<_> = request.modules.iter().map(|folder| (folder, Stamp::of(folder))).collect();
+    let free = (request.lookup)("PYTEST_DISABLE_PLUGIN_AUTOLOAD");
+    let parts = (settings, modules, free, outside, resolve::VERSION, env!("CARGO_PKG_VERSION"));
+    short_hash(&postcard::to_allocvec(&parts).unwrap_or_default())
+}
+
+fn place(cache: &Path, root: &Path, outside: &[PathBuf]) -> PathBuf {
+    let mut hasher = blake3::Hasher::new();
+    for path in std::iter::once(root).chain(outside.iter().map(PathBuf::as_path)) {
+        hasher.update(path.as_os_str().as_bytes()).update(&[0]);
+    }
+    cache.join(format!("{}.dxti", &hasher.finalize().to_hex()[..32]))
+}
+
+/// Whether every file and every folder is as it was.
+pub fn is_true<B: Deref<Target = [u8]>>(index: &Index<B>) -> bool {
+    let same = |path: &[u8], stamp: Stamp| Stamp::of(Path::new(OsStr::from_bytes(path))) == Some(stamp);
+    index.folders().all(|(path, stamp)| same(path, stamp)) && index.files().all(|file| same(file.path(), file.stamp()))
+}
+
+fn bytes_of(path: &Path) -> Vec<u8> {
+    path.as_os_str().as_bytes().to_vec()
+}
+
+struct ReadFile {
+    row: FileRow,
+    facts: Facts,
+    read: bool,
+}
+
+/// Every file's row and facts: those from before where the stamp or the content is the same.
+fn read_all(found: &Found, before: Option<&Index>, began: u64) -> Vec<ReadFile> {
+    let count = found.files.len();
+    let threads =
+        thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS).min(count.div_ceil(PER_THREAD)).max(1);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let first = next.fetch_add(PER_THREAD / 2, Ordering::Relaxed);
+            if first >= count {
+                return done;
+            }
+            for number in first..count.min(first + PER_THREAD / 2) {
+                done.push((number, read_one(&found.files[number], before, began)));
+            }
+        }
+    };
+    let mut all: Vec<(usize, ReadFile)> = thread::scope(|scope| {
+        let spawned: Vec<_> = (0..threads)
+            .filter_map(|_| thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work).ok())
+            .collect();
+        // Where no thread can be had, this one does the work.
+        let mut done = if spawned.is_empty() { work() } else { Vec::new() };
+        for thread in spawned {
+            done.extend(thread.join().unwrap_or_default());
+        }
+        done
+    });
+    all.sort_by_key(|(number, _)| *number);
+    all.into_iter().map(|(_, file)| file).collect()
+}
+
+fn read_one(path: &Path, before: Option<&Index>, began: u64) -> ReadFile {
+    let name = bytes_of(path);
+    // The stamp first: what is written after it shows next time.
+    let stamp = Stamp::of(path).unwrap_or_default();
+    let known = before.and_then(|index| index.find(&name));
+    if let Some(known) = known.as_ref().filter(|known| known.stamp() == stamp) {
+        if let (Some(facts), Some(encoded)) = (known.facts(), known.encoded()) {
+            let row =
+                FileRow { path: name, stamp: stamp.kept(began), content: known.content(), facts: encoded.to_vec() };
+            return ReadFile { row, facts, read: false };
+        }
+    }
+    let text = std::fs::read(path).unwrap_or_default();
+    let content = *blake3::hash(&text).as_bytes();
+    let same = known
+        .filter(|known| known.content() == content)
+        .and_then(|known| Some((known.facts()?, known.encoded()?.to_vec())));
+    let (facts, encoded) = same.unwrap_or_else(|| {
+        let facts = facts_of_bytes(&text);
+        let encoded = encode(&facts);
+        (facts, encoded)
+    });
+    ReadFile { row: FileRow { path: name, stamp: stamp.kept(began), content, facts: encoded }, facts, read: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    struct Scene {
+        top: tempfile::TempDir,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let scene = Self { top: tempfile::tempdir().unwrap() };
+            scene.write("project/pytest.ini", "[pytest]\n");
+            scene.write("project/test_a.py", "def test_one(): pass\n");
+            scene.write("project/sub/test_b.py", "def test_two(): pass\n");
+            fs::create_dir(scene.path("modules")).unwrap();
+            scene
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.top.path().join(name)
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+            fs::write(self.path(name), text).unwrap();
+        }
+
+        fn load(&self) -> Project {
+            let (folder, modules, cache) = (self.path("project"), [self.path("modules")], self.path("cache"));
+            Project::load(&Request {
+                folder: &folder,
+                paths: &[],
+                modules: &modules,
+                cache: Some(&cache),
+                lookup: &|_| None,
+            })
+        }
+
+        fn names(&self) -> Vec<String> {
+            let project = self.load();
+            project.index.tests().map(|test| format!("{}{}", &test.name, if test.exact { "" } else { "?" })).collect()
+        }
+
+        /// Wait until what has been written is old enough to be known by its stamp.
+        fn settle(&self) {
+            let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+            while self.load().read > 0 {
+                assert!(std::time::Instant::now() < deadline);
+            }
+            assert!(is_true(&self.load().index));
+        }
+
+        fn index_file(&self) -> PathBuf {
+            fs::read_dir(self.path("cache")).unwrap().next().unwrap().unwrap().path()
+        }
+    }
+
+    #[test]
+    fn only_what_has_changed_is_read_again() {
+        let scene = Scene::new();
+        assert_eq!(scene.load().read, 2);
+        scene.settle();
+        assert_eq!(scene.names(), ["::test_two", "::test_one"]);
+        scene.write("project/test_a.py", "def test_new(): pass\n");
+        assert_eq!(scene.load().read, 1);
+        assert_eq!(scene.names(), ["::test_two", "::test_new"]);
+        scene.settle();
+        scene.write("project/sub/test_c.py", "def test_three(): pass\n");
+        assert_eq!(scene.names(), ["::test_two", "::test_three", "::test_new"]);
+        fs::remove_file(scene.path("project/sub/test_b.py")).unwrap();
+        assert_eq!(scene.names(), ["::test_three", "::test_new"]);
+        fs::rename(scene.path("project/sub"), scene.path("project/build")).unwrap();
+        assert_eq!(scene.names(), ["::test_new"]);
+    }
+
+    #[test]
+    fn an_edit_of_the_same_size_with_its_time_put_back_is_seen() {
+        let scene = Scene::new();
+        scene.settle();
+        let path = scene.path("project/test_a.py");
+        let before = fs::metadata(&path).unwrap().modified().unwrap();
+        scene.write("project/test_a.py", "def test_neo(): pass\n");
+        fs::File::options().append(true).open(&path).unwrap().set_modified(before).unwrap();
+        assert_eq!(scene.names(), ["::test_two", "::test_neo"]);
+    }
+
+    #[test]
+    fn settings_and_plugins_count() {
+        let scene = Scene::new();
+        scene.settle();
+        scene.write("project/pytest.ini", "[pytest]\npython_files = test_b*.py\n");
+        assert_eq!(scene.names(), ["::test_two"]);
+        scene.write("modules/odd-1.dist-info/entry_points.txt", "[pytest11]\nx = y\n");
+        assert_eq!(scene.names(), ["::test_two?"]);
+    }
+
+    #[test]
+    fn whatever_is_wrong_with_the_file_the_tests_are_the_same() {
+        let scene = Scene::new();
+        scene.settle();
+        let whole = fs::read(scene.index_file()).unwrap();
+        let expected = scene.names();
+        let mut newer = whole.clone();
+        newer[4] = 200;
+        let mut corrupt = whole.clone();
+        let middle = whole.len() / 2;
+        corrupt[middle] ^= 0x10;
+        let mut facts = whole.clone();
+        *facts.last_mut().unwrap() ^= 1;
+        let cases = [&whole[..10], &whole[..middle], &[], b"something else entirely", &newer, &corrupt, &facts];
+        for damaged in cases {
+            fs::write(scene.index_file(), damaged).unwrap();
+            assert_eq!(scene.names(), expected);
+            scene.settle();
+            let path = scene.path("project/test_a.py");
+            // With damaged facts, too, when they are asked for.
+            fs::write(scene.index_file(), damaged).unwrap();
+            fs::write(path, "def test_one(): pass\n").unwrap();
+            assert_eq!(scene.names(), expected);
+            scene.settle();
+        }
+        fs::remove_file(scene.index_file()).unwrap();
+        fs::create_dir(scene.path("cache/").join("x")).unwrap();
+        assert_eq!(scene.names(), expected);
+    }
+
+    #[test]
+    fn without_a_place_to_keep_it_all_is_read_each_time() {
+        let scene = Scene::new();
+        let folder = scene.path("project");
+        for cache in [None, Some(Path::new("/proc/nowhere"))] {
+            let project = Project::load(&Request {
+                folder: &folder,
+                paths: &[],
+                modules: &[scene.path("modules")],
+                cache,
+                lookup: &|_| None,
+            });
+            assert_eq!((project.read, project.index.tests().len()), (2, 2));
+        }
+    }
+}

@@ -1,0 +1,442 @@
+//! pytest's settings, as far as they decide what is collected, read without pytest.
+//!
+//! What is not understood is no error: it is a *doubt*, and what is listed under it is provisional.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::words;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    pub root: PathBuf,
+    pub testpaths: Vec<String>,
+    pub norecursedirs: Vec<String>,
+    pub python_files: Vec<String>,
+    pub python_classes: Vec<String>,
+    pub python_functions: Vec<String>,
+    /// Why what is collected may be something else than these settings say.
+    pub doubts: Vec<String>,
+}
+
+type Values = BTreeMap<String, String>;
+
+/// Settings that do not change which ids there are.
+const HARMLESS: &[&str] = &[
+    "minversion",
+    "required_plugins",
+    "markers",
+    "filterwarnings",
+    "xfail_strict",
+    "log_cli",
+    "log_level",
+    "log_format",
+    "log_date_format",
+    "log_cli_level",
+    "log_cli_format",
+    "log_file",
+    "log_file_level",
+    "log_auto_indent",
+    "log_cli_date_format",
+    "log_file_mode",
+    "log_file_format",
+    "log_file_date_format",
+    "junit_family",
+    "junit_suite_name",
+    "junit_logging",
+    "junit_log_passing_tests",
+    "junit_duration_report",
+    "console_output_style",
+    "cache_dir",
+    "faulthandler_timeout",
+    "faulthandler_exit_on_timeout",
+    "tmp_path_retention_count",
+    "tmp_path_retention_policy",
+    "truncation_limit_lines",
+    "truncation_limit_chars",
+    "verbosity_assertions",
+    "verbosity_test_cases",
+    "verbosity_subtests",
+    "pythonpath",
+    "testpaths",
+    "norecursedirs",
+    "python_files",
+    "python_classes",
+    "python_functions",
+    "addopts",
+    "asyncio_mode",
+    "asyncio_default_fixture_loop_scope",
+    "timeout",
+    "timeout_method",
+    "empty_parameter_set_mark",
+    "enable_assertion_pass_hook",
+    "consider_namespace_packages",
+    "doctest_optionflags",
+    "doctest_encoding",
+    "strict_markers",
+    "strict_config",
+    "strict_xfail",
+    "xvfb_width",
+    "looponfailroots",
+    "env",
+];
+
+/// Options that do not change which ids there are, by their beginning.
+const HARMLESS_OPTIONS: &[&str] = &[
+    "-v",
+    "-q",
+    "-s",
+    "-x",
+    "-l",
+    "-r",
+    "-n",
+    "-W",
+    "--tb",
+    "--strict",
+    "--cov",
+    "--no-cov",
+    "--durations",
+    "--color",
+    "--capture",
+    "--showlocals",
+    "--maxfail",
+    "--import-mode",
+    "--verbose",
+    "--quiet",
+    "--junitxml",
+    "--junit-xml",
+    "--exitfirst",
+    "--show-capture",
+    "--no-header",
+    "--no-summary",
+    "--disable-warnings",
+    "--disable-pytest-warnings",
+    "--basetemp",
+    "--log-",
+    "--dist",
+    "--numprocesses",
+    "--timeout",
+    "--benchmark",
+    "--code-highlight",
+    "--full-trace",
+    "--assert",
+    "--pythonwarnings",
+    "--hypothesis",
+    "--asyncio-mode",
+    "--instafail",
+    "--reruns",
+    "--cache-clear",
+];
+
+impl Settings {
+    /// The settings of a run from `folder` whose paths are `paths`; `lookup` gives variables of the environment.
+    pub fn load(folder: &Path, paths: &[PathBuf], lookup: &dyn Fn(&str) -> Option<String>) -> Self {
+        let ancestor = common_ancestor(folder, paths);
+        let (root, values, mut doubts) = locate(folder, &ancestor);
+        let list = |name: &str, default: &[&str]| match values.get(name) {
+            Some(value) => words::split(value).unwrap_or_default(),
+            None => default.iter().map(|&word| word.to_owned()).collect(),
+        };
+        for name in values.keys().filter(|name| !HARMLESS.contains(&name.as_str())) {
+            doubts.push(format!("the setting {name}"));
+        }
+        if values.get("addopts").is_some_and(|options| words::split(options).is_none()) {
+            doubts.push("the setting addopts".to_owned());
+        }
+        let mut options = list("addopts", &[]);
+        let more = lookup("PYTEST_ADDOPTS").unwrap_or_default();
+        match words::split(&more) {
+            Some(words) => options.extend(words),
+            None => doubts.push("PYTEST_ADDOPTS".to_owned()),
+        }
+        doubts.extend(doubtful_options(&options));
+        if lookup("PYTEST_PLUGINS").is_some_and(|plugins| !plugins.is_empty()) {
+            doubts.push("PYTEST_PLUGINS".to_owned());
+        }
+        let testpaths = list("testpaths", &[]);
+        let norecursedirs =
+            list("norecursedirs", &["*.egg", ".*", "_darcs", "build", "CVS", "dist", "node_modules", "venv", "{arch}"]);
+        let python_files = list("python_files", &["test_*.py", "*_test.py"]);
+        for pattern in norecursedirs.iter().chain(&python_files).filter(|pattern| pattern.contains('/')) {
+            doubts.push(format!("the pattern {pattern}"));
+        }
+        Self {
+            root,
+            testpaths,
+            norecursedirs,
+            python_files,
+            python_classes: list("python_classes", &["Test"]),
+            python_functions: list("python_functions", &["test"]),
+            doubts,
+        }
+    }
+
+    /// Whether a function of that name is a test.
+    pub fn is_function(&self, name: &str) -> bool {
+        named(&self.python_functions, name)
+    }
+
+    /// Whether a class of that name holds tests.
+    pub fn is_class(&self, name: &str) -> bool {
+        named(&self.python_classes, name)
+    }
+
+    /// Whether a file of that name is a test module.
+    pub fn is_module(&self, name: &str) -> bool {
+        name.ends_with(".py") && self.python_files.iter().any(|pattern| words::matches(pattern, name))
+    }
+
+    /// Whether a folder of that name is left out unless it is asked for.
+    pub fn is_left_out(&self, name: &str) -> bool {
+        name == "__pycache__" || self.norecursedirs.iter().any(|pattern| words::matches(pattern, name))
+    }
+}
+
+fn named(options: &[String], name: &str) -> bool {
+    options.iter().any(|option| {
+        name.starts_with(option.as_str()) || (option.contains(['*', '?', '[']) && words::matches(option, name))
+    })
+}
+
+/// Options that take the next word, if they are written without `=`.
+const WITH_VALUE: &[&str] = &[
+    "-n",
+    "-W",
+    "-r",
+    "--tb",
+    "--color",
+    "--maxfail",
+    "--durations",
+    "--capture",
+    "--junitxml",
+    "--cov",
+    "--dist",
+    "--timeout",
+    "--import-mode",
+    "-p",
+    "--log-level",
+    "--basetemp",
+];
+
+fn doubtful_options(options: &[String]) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let mut words = options.iter();
+    while let Some(word) = words.next() {
+        let takes = WITH_VALUE.contains(&word.as_str());
+        let value = if takes { words.next().map(String::as_str) } else { None };
+        let harmless = match (word.as_str(), value) {
+            ("-p", Some(plugin)) => plugin.starts_with("no:"),
+            _ if word.starts_with("-p") => word.starts_with("-pno:"),
+            _ => HARMLESS_OPTIONS.iter().any(|known| word.starts_with(known)),
+        };
+        if !harmless {
+            doubts.push(format!("the option {word}"));
+        }
+    }
+    doubts
+}
+
+fn common_ancestor(folder: &Path, paths: &[PathBuf]) -> PathBuf {
+    let mut common: Option<PathBuf> = None;
+    for path in paths.iter().filter(|path| path.exists()) {
+        let path = if path.is_dir() { path.clone() } else { path.parent().unwrap_or(path).to_owned() };
+        common = Some(match common {
+            None => path,
+            Some(before) => before
+                .components()
+                .zip(path.components())
+                .take_while(|(one, two)| one == two)
+                .map(|(one, _)| one)
+                .collect(),
+        });
+    }
+    common.unwrap_or_else(|| folder.to_owned())
+}
+
+/// Root, settings, doubts.
+fn locate(folder: &Path, ancestor: &Path) -> (PathBuf, Values, Vec<String>) {
+    let mut pyproject = None;
+    for base in ancestor.ancestors() {
+        for name in
+            ["pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"]
+        {
+            let path = base.join(name);
+            let Ok(text) = std::fs::read_to_string(&path) else { continue };
+            if name == "pyproject.toml" && pyproject.is_none() {
+                pyproject = Some(base.to_owned());
+            }
+            match read(name, &text) {
+                Ok(Some(values)) => return (base.to_owned(), values, Vec::new()),
+                Ok(None) => {}
+                Err(why) => return (base.to_owned(), Values::new(), vec![format!("{}: {why}", path.display())]),
+            }
+        }
+    }
+    if let Some(base) = pyproject {
+        return (base, Values::new(), Vec::new());
+    }
+    let setup = ancestor.ancestors().find(|base| base.join("setup.py").is_file());
+    let root = setup.map(Path::to_owned).unwrap_or_else(|| {
+        let common: PathBuf = folder
+            .components()
+            .zip(ancestor.components())
+            .take_while(|(one, two)| one == two)
+            .map(|(one, _)| one)
+            .collect();
+        if common.parent().is_none() {
+            ancestor.to_owned()
+        } else {
+            common
+        }
+    });
+    (root, Values::new(), Vec::new())
+}
+
+/// The settings in a file's text; `None` if it has none for pytest.
+fn read(name: &str, text: &str) -> Result<Option<Values>, String> {
+    match name {
+        "pytest.toml" | ".pytest.toml" => Err("settings in TOML with types".to_owned()),
+        "pyproject.toml" => read_pyproject(text),
+        _ => {
+            let wanted = if name == "setup.cfg" { "tool:pytest" } else { "pytest" };
+            let found = read_ini(text, wanted)?;
+            Ok(found.or_else(|| name.ends_with("pytest.ini").then(Values::new)))
+        }
+    }
+}
+
+fn read_pyproject(text: &str) -> Result<Option<Values>, String> {
+    if !text.contains("pytest") {
+        return Ok(None);
+    }
+    let table: toml::Table = text.parse().map_err(|_| "cannot be read".to_owned())?;
+    let Some(pytest) = table.get("tool").and_then(|tool| tool.get("pytest")) else { return Ok(None) };
+    let Some(pytest) = pytest.as_table() else { return Err("tool.pytest is no table".to_owned()) };
+    if pytest.keys().any(|key| key != "ini_options") {
+        return Err("settings in TOML with types".to_owned());
+    }
+    let Some(options) = pytest.get("ini_options").and_then(toml::Value::as_table) else { return Ok(None) };
+    let mut values = Values::new();
+    for (name, value) in options {
+        let words = match value {
+            toml::Value::Array(words) => {
+                let words: Vec<String> = words.iter().map(|word| quoted(word.as_str().unwrap_or_default())).collect();
+                words.join(" ")
+            }
+            toml::Value::String(text) => text.clone(),
+            toml::Value::Boolean(value) => value.to_string(),
+            toml::Value::Integer(value) => value.to_string(),
+            toml::Value::Float(value) => value.to_string(),
+            _ => return Err(format!("{name} is no setting")),
+        };
+        values.insert(name.clone(), words);
+    }
+    Ok(Some(values))
+}
+
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// One section of an ini file as the package `iniconfig` reads it.
+fn read_ini(text: &str, wanted: &str) -> Result<Option<Values>, String> {
+    let (mut found, mut inside, mut last) = (None::<Values>, false, None::<String>);
+    for line in text.lines() {
+        let is_comment = line.trim_start().starts_with(['#', ';']);
+        if line.trim().is_empty() || is_comment {
+            continue;
+        }
+        if !line.starts_with([' ', '\t']) {
+            if let Some(section) = line.strip_prefix('[') {
+                let end = section.find(']').ok_or("a section that does not end")?;
+                inside = &section[..end] == wanted;
+                last = None;
+                if inside {
+                    found.get_or_insert_default();
+                }
+            } else if inside {
+                let (name, value) =
+                    line.split_once('=').or_else(|| line.split_once(':')).ok_or("a line without a value")?;
+                found.get_or_insert_default().insert(name.trim().to_owned(), value.trim().to_owned());
+                last = Some(name.trim().to_owned());
+            }
+        } else if let (true, Some(values), Some(name)) = (inside, &mut found, &last) {
+            let value = values.entry(name.clone()).or_default();
+            value.push('\n');
+            value.push_str(line.trim());
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(files: &[(&str, &str)]) -> Settings {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let mut settings = Settings::load(&folder.path().join("sub"), &[], &|_| None);
+        settings.root = settings.root.strip_prefix(folder.path()).map(Path::to_owned).unwrap_or_default();
+        settings
+    }
+
+    #[test]
+    fn the_nearest_file_with_a_section_counts() {
+        let settings = load(&[
+            ("sub/tox.ini", "[tox]\n"),
+            ("pyproject.toml", "[tool.pytest.ini_options]\ntestpaths = ['a b', 'c']\npython_files = 'check_*.py x.py'\naddopts = '-q --strict-markers'\n"),
+            ("setup.cfg", "[tool:pytest]\ntestpaths = no\n"),
+        ]);
+        assert_eq!(settings.root, Path::new(""));
+        assert_eq!(settings.testpaths, ["a b", "c"]);
+        assert!(settings.is_module("check_a.py") && !settings.is_module("test_a.py"));
+        assert!(settings.doubts.is_empty(), "{:?}", settings.doubts);
+        let settings =
+            load(&[("sub/pytest.ini", ""), ("pyproject.toml", "[tool.pytest.ini_options]\ntestpaths = 'a'\n")]);
+        assert_eq!((settings.root.as_path(), settings.testpaths.len()), (Path::new("sub"), 0));
+    }
+
+    #[test]
+    fn values_go_on_in_indented_lines() {
+        let settings = load(&[("setup.cfg", "[x]\ny = 1\n[tool:pytest]\n# why\npython_classes =\n    Test\n    *Check\ntestpaths = t\n[z]\ntestpaths = no\n")]);
+        assert_eq!(settings.python_classes, ["Test", "*Check"]);
+        assert_eq!(settings.testpaths, ["t"]);
+        assert!(settings.is_class("MyCheck") && settings.is_class("TestA") && !settings.is_class("ATest"));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_a_doubt() {
+        for text in [
+            "addopts = --doctest-modules",
+            "addopts = -p plug",
+            "python_files = a/test_*.py",
+            "usefixtures = a",
+            "unheard = 1",
+            "addopts = tests",
+            "addopts = 'open",
+        ] {
+            let settings = load(&[("pytest.ini", &format!("[pytest]\n{text}\n"))]);
+            assert!(!settings.doubts.is_empty(), "{text}");
+        }
+        assert!(load(&[("pytest.ini", "[pytest]\naddopts = -ra --tb short -p no:cacheprovider -n 2\n")])
+            .doubts
+            .is_empty());
+        assert!(!load(&[("pyproject.toml", "[tool.pytest]\nx = 1\n")]).doubts.is_empty());
+        assert!(!load(&[("pyproject.toml", "[tool.pytest.ini_options\n")]).doubts.is_empty());
+    }
+
+    #[test]
+    fn folders_are_left_out_by_pattern() {
+        let settings = load(&[]);
+        for name in [".git", "build", "venv", "a.egg", "__pycache__"] {
+            assert!(settings.is_left_out(name), "{name}");
+        }
+        assert!(!settings.is_left_out("builds"));
+    }
+}

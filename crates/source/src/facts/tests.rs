@@ -1,0 +1,483 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn only<T>(mut all: Vec<T>) -> T {
+    assert_eq!(all.len(), 1);
+    all.remove(0)
+}
+
+fn function(text: &str) -> Function {
+    let function = facts(text).bindings.into_iter().rev().find_map(|binding| match binding.bound {
+        Bound::Function(function) => Some(function),
+        _ => None,
+    });
+    function.expect("a function")
+}
+
+fn ids(arguments: &str) -> Option<Vec<String>> {
+    ids_after("", arguments)
+}
+
+fn ids_after(before: &str, arguments: &str) -> Option<Vec<String>> {
+    let text = format!("import pytest\n{before}\n@pytest.mark.parametrize({arguments})\ndef test(x, y): pass\n");
+    only(function(&text).decorators.marks.marks).parameters.expect("parameters").ids
+}
+
+fn known(words: &[&str]) -> Option<Vec<String>> {
+    Some(words.iter().map(|&word| word.to_owned()).collect())
+}
+
+#[test]
+fn imports_at_every_depth_with_their_place() {
+    let text = "\
+import a.b as c
+from ..d import e, f as g
+from . import h
+from i import *
+if TYPE_CHECKING:
+    import j
+else:
+    import k
+try:
+    import l
+except ImportError:
+    import m
+def n():
+    if 1:
+        import o
+class P:
+    import q
+";
+    let all = facts(text).imports;
+    let found: Vec<String> = all
+        .iter()
+        .map(|one| {
+            let Place { in_function, conditional, type_checking, in_try } = one.place;
+            let flags: String = [(in_function, 'f'), (conditional, 'c'), (type_checking, 't'), (in_try, 'y')]
+                .iter()
+                .filter_map(|(on, letter)| on.then_some(*letter))
+                .collect();
+            format!(
+                "{} {}{}:{} {flags}",
+                one.line,
+                ".".repeat(one.level as usize),
+                one.module,
+                one.name.as_deref().unwrap_or("-")
+            )
+        })
+        .collect();
+    let expected = [
+        "1 a.b:- ",
+        "2 ..d:e ",
+        "2 ..d:f ",
+        "3 .:h ",
+        "4 i:* ",
+        "6 j:- ct",
+        "8 k:- c",
+        "10 l:- cy",
+        "12 m:- c",
+        "15 o:- fc",
+        "17 q:- ",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn calls_that_import() {
+    let text = "import importlib\nfrom importlib import import_module\nimportlib.import_module('a.b')\n\
+        __import__(name)\nimport_module('.c', package=p)\nload = import_module\nimport_module('a' + b)\npytest.importorskip(\"d\")\n";
+    let found: Vec<_> = facts(text).dynamic_imports.into_iter().map(|one| (one.line, one.module)).collect();
+    let expected = [(3, Some("a.b")), (4, None), (5, Some(".c")), (6, None), (7, None), (8, Some("d"))];
+    assert_eq!(found, expected.map(|(line, module)| (line, module.map(Into::into))));
+}
+
+#[test]
+fn plugins_and_hooks() {
+    let found = facts("pytest_plugins = ['a', 'b']\ndef pytest_configure(): pass\ndef helper(): pass\n");
+    assert_eq!(found.plugins, Some(Strings { literal: vec!["a".into(), "b".into()], computed: false }));
+    assert_eq!(found.hooks().collect::<Vec<_>>(), ["pytest_configure"]);
+    assert!(facts("pytest_plugins = f()").plugins.unwrap().computed);
+    assert!(facts("pytest_plugins = 'a'\npytest_plugins += ['b']").plugins.unwrap().computed);
+}
+
+#[test]
+fn candidates_lie_in_classes_and_under_conditions() {
+    let found = facts("class TestA(Base, x.Y, f(), metaclass=M):\n    def test_a(self, fix, k=1): pass\nif x:\n    async def test_b(): assert 1\ntest_c = 1\n");
+    let names: Vec<_> = found.bindings.iter().map(|one| (&*one.name, one.scope, one.conditional)).collect();
+    assert_eq!(
+        names,
+        [("TestA", None, false), ("test_a", Some(0), false), ("test_b", None, true), ("test_c", None, false)]
+    );
+    let Bound::Class(class) = &found.bindings[0].bound else { panic!("{found:?}") };
+    assert_eq!(class.bases, ["Base".into(), "x.Y".into(), "".into()]);
+    assert!(class.keywords);
+    let Bound::Function(method) = &found.bindings[1].bound else { panic!("{found:?}") };
+    assert_eq!(
+        (method.parameters.as_slice(), method.defaulted.as_slice()),
+        (&["self".into(), "fix".into()][..], &["k".into()][..])
+    );
+    assert_eq!(found.asserts, 1);
+}
+
+#[test]
+fn marks_are_found_by_whatever_name() {
+    for before in
+        ["import pytest", "import pytest as p", "from pytest import mark", "import pytest\nmark = pytest.mark"]
+    {
+        let by = if before.ends_with(" p") {
+            "p.mark"
+        } else if before.ends_with("st") {
+            "pytest.mark"
+        } else {
+            "mark"
+        };
+        let found =
+            function(&format!("{before}\n@{by}.slow\n@other.thing\n@{by}.skipif(x, reason='y')\ndef f(): pass\n"));
+        let names: Vec<_> = found.decorators.marks.marks.iter().map(|mark| &*mark.name).collect();
+        assert_eq!(names, ["skipif", "slow"], "{before}");
+        assert_eq!(found.decorators.others, ["other.thing".into()]);
+    }
+    let found = function("import pytest\nslow = pytest.mark.slow\n@slow\ndef f(): pass\n");
+    assert_eq!(&*only(found.decorators.marks.marks).name, "slow");
+    let found = facts("import pytest\npytestmark = [pytest.mark.a, pytest.mark.usefixtures('b', c)]\nclass A:\n    pytestmark = pytest.mark.d\n    __test__ = False\n");
+    assert_eq!(found.marks.marks.iter().map(|mark| &*mark.name).collect::<Vec<_>>(), ["a", "usefixtures"]);
+    assert_eq!(found.marks.marks[1].fixtures, Some(Strings { literal: vec!["b".into()], computed: true }));
+    let Bound::Class(class) = &found.bindings.iter().find(|one| &*one.name == "A").unwrap().bound else { panic!() };
+    assert_eq!((&*class.marks.marks[0].name, class.collected), ("d", Collected::No));
+}
+
+#[test]
+fn fixtures() {
+    let found = function(
+        "import pytest\n@pytest.fixture(scope='module', params=[1, 'a'], autouse=True, name='other')\ndef f(): pass\n",
+    );
+    let fixture = found.decorators.fixture.unwrap();
+    assert_eq!(
+        (fixture.name.as_deref(), &*fixture.scope, fixture.autouse, fixture.computed),
+        (Some("other"), "module", Some(true), false)
+    );
+    assert_eq!(fixture.parameters.unwrap().ids, known(&["1", "a"]));
+    assert!(function("from pytest import fixture\n@fixture\ndef f(): pass\n").decorators.fixture.is_some());
+}
+
+#[test]
+fn ids_are_those_of_pytest() {
+    assert_eq!(
+        ids("'x', [1, -2, 0x10, 1.5, 1e20, 1e-7, True, None, 'a', b'b', [1], ..., int, lambda: 1, ()]"),
+        known(&[
+            "1", "-2", "16", "1.5", "1e+20", "1e-07", "True", "None", "a", "b", "x10", "x11", "int", "<lambda>", "x14",
+        ])
+    );
+    assert_eq!(ids("'x, y', [(1, 'a'), (2, {})]"), known(&["1-a", "2-y1"]));
+    assert_eq!(ids("['x'], [(1,), (2,)]"), known(&["1", "2"]));
+    assert_eq!(ids("('x', 'y'), ((1, 2),), ids=['z']"), known(&["z"]));
+    assert_eq!(ids("'x', [pytest.param(1, id='one'), pytest.param(2, marks=m), 3]"), known(&["one", "2", "3"]));
+    assert_eq!(ids("'x', ['é\\n\\\\', b'\\xff\\\\']"), known(&["\\xe9\\n\\\\", "\\xff\\"]));
+    assert_eq!(ids("'x', ['a', 'a', 'a1']"), known(&["a0", "a2", "a1"]));
+    assert_eq!(ids_after("VALUES = [1, 2]", "'x', VALUES"), known(&["1", "2"]));
+    assert_eq!(ids_after("class A: pass", "'x', [A]"), known(&["A"]));
+}
+
+#[test]
+fn ids_that_depend_on_more_than_the_text_are_unknown() {
+    for arguments in [
+        "'x', f()",
+        "'x', [f()]",
+        "'x', [a.b]",
+        "'x', [1, 1]",
+        "'x', []",
+        "'x,', [(1,)]",
+        "'x', [1], ids=f",
+        "NAMES, [1]",
+        "'x', [*a]",
+        "'x', [int]",
+        "*args",
+        "'x', [f'{a}']",
+        "'x', [1 + 1]",
+        "['x'], ['a']",
+        "'x, y', [1]",
+    ] {
+        assert_eq!(ids_after("int = 1", arguments), None, "{arguments}");
+    }
+    assert_eq!(ids(&format!("'x', ['{}']", "a".repeat(101))), None);
+    assert_eq!(ids_after("VALUES = [1, 2]\nVALUES.append(3)", "'x', VALUES"), None);
+    assert_eq!(ids_after("VALUES = [1, 2]\nVALUES += [3]", "'x', VALUES"), None);
+    assert_eq!(ids_after("if a:\n    VALUES = [1, 2]", "'x', VALUES"), None);
+}
+
+#[test]
+fn broken_files_give_facts_and_problems() {
+    let found = facts("import a\ndef test_a(:\n    pass\ndef test_b(): pass\n");
+    assert_eq!(&*found.imports[0].module, "a");
+    assert!(found.bindings.iter().any(|one| &*one.name == "test_b"));
+    assert_eq!((found.problems[0].kind, found.problems[0].line), (ProblemKind::Syntax, 2));
+    assert_eq!(facts("x = 1\0").problems[0].kind, ProblemKind::Syntax);
+    assert_eq!(facts(&"(".repeat(100_000)).problems[0].kind, ProblemKind::Excessive);
+    assert_eq!(facts_of_bytes(b"x = '\xff'").problems[0].kind, ProblemKind::Encoding);
+    assert_eq!(facts_of_bytes(b"# coding: latin-1\nimport a # \xff").imports.len(), 1);
+    assert_eq!(facts_of_bytes(b"\xef\xbb\xbfimport a").imports.len(), 1);
+    assert!(facts_of_bytes(b"#!/usr/bin/python\n# vim: set fileencoding=utf-8 :\nimport a").is_whole());
+}
+
+// ---- the outline
+
+fn bodies(text: &str) -> BTreeMap<String, Digest> {
+    facts(text).outline.functions.into_iter().map(|one| (one.qualname.into(), one.body)).collect()
+}
+
+const SAMPLE: &str = "\
+'''Module.'''
+import a
+
+LIMIT = 3
+
+@decorated(1)
+def first(x, y=2):
+    '''First.'''
+    def inner():
+        return x
+    return inner
+
+class A(Base):
+    '''Class.'''
+    value = 1
+
+    @property
+    def method(self):
+        if self.value:
+            return f'{self.value = }'
+
+    def inline(self): return 1
+
+async def last() -> int: yield 2
+";
+
+#[test]
+fn functions_begin_where_their_code_does() {
+    let outline = facts(SAMPLE).outline;
+    let found: Vec<_> =
+        outline.functions.iter().map(|one| (&*one.qualname, one.first_line, one.docs.is_some())).collect();
+    let expected = [
+        ("first", 6, true),
+        ("first.<locals>.inner", 9, false),
+        ("A.method", 17, false),
+        ("A.inline", 22, false),
+        ("last", 24, false),
+    ];
+    assert_eq!(found, expected);
+    assert!(function(SAMPLE).is_generator);
+}
+
+/// The functions whose bodies an edit changes, `module`, and `docs`.
+fn changed(old: &str, new: &str) -> Vec<String> {
+    changed_between(SAMPLE, &SAMPLE.replacen(old, new, 1))
+}
+
+fn changed_between(before: &str, after: &str) -> Vec<String> {
+    let (one, two) = (facts(before).outline, facts(after).outline);
+    let (old, new) = (bodies(before), bodies(after));
+    let mut found: Vec<String> = old.keys().filter(|name| old.get(*name) != new.get(*name)).cloned().collect();
+    found.extend((one.module != two.module).then(|| "module".to_owned()));
+    found.extend((one.docs != two.docs).then(|| "docs".to_owned()));
+    found
+}
+
+#[test]
+fn an_edit_changes_what_it_is_in() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("return x", "return y", &["first", "first.<locals>.inner"]),
+        ("return inner", "return None", &["first"]),
+        ("def inner()", "def inner(z)", &["first"]),
+        ("return 1", "return 2", &["A.inline"]),
+        ("self.value = }", "self.value= }", &["A.method"]),
+        ("            return f", "            x\n            return f", &["A.method"]),
+        ("        if self.value:\n            return", "        if self.value: return", &["A.method"]),
+        ("def inline(self): return 1", "def inline(self):\n        return 1", &["A.inline"]),
+        ("y=2", "y=3", &["module"]),
+        ("(1)", "(2)", &["module"]),
+        ("-> int", "-> str", &["module"]),
+        ("    value = 1", "    value = 2", &["module"]),
+        ("LIMIT = 3", "LIMIT = 4", &["module"]),
+        ("import a", "import b", &["module"]),
+        ("yield 2", "return 2", &["last", "module"]),
+        ("First.", "Other.", &["docs"]),
+        ("    '''First.'''\n", "", &["docs"]),
+        ("'''Class.'''", "'''Other.'''", &["docs"]),
+        ("'''Module.'''\n", "", &["docs"]),
+        ("    return inner\n", "    # why\n\n    return inner  # that\n", &[]),
+        ("first(x, y=2)", "first(  x,\n  y = 2)", &[]),
+        ("\n", "\r\n", &[]),
+    ];
+    for (old, new, expected) in cases {
+        assert_eq!(changed(old, new), *expected, "{old:?} -> {new:?}");
+    }
+}
+
+#[test]
+fn what_leaves_a_class_is_module_code() {
+    let (inside, outside) =
+        ("class A:\n    def f(self): pass\n    x = 1\n", "class A:\n    def f(self): pass\nx = 1\n");
+    assert_eq!(changed_between(inside, outside), ["module"]);
+    let block = inside.replace("f(self): pass", "f(self):\n        pass");
+    assert_eq!(changed_between(&block, &outside.replace("f(self): pass", "f(self):\n        pass")), ["module"]);
+}
+
+#[test]
+fn what_reads_source_is_said() {
+    let outline = facts(
+        "def f():\n    def g(): return h.__doc__\ndef i(): return x.__code__\ndef j(): return getattr(x, '__doc__')\n",
+    )
+    .outline;
+    let docs: Vec<_> = outline.functions.iter().map(|one| one.mentions.docs).collect();
+    assert_eq!(docs, [true, true, false, true]);
+    assert!(outline.functions[2].mentions.code);
+    assert!(facts("import inspect\n").mentions.source);
+    assert_eq!(facts("def f(): return doc\n").mentions, Mentions::default());
+}
+
+fn words() -> impl Strategy<Value = String> {
+    let words = prop::sample::select(vec![
+        "def f(x):",
+        "class A(B):",
+        "async ",
+        "@d\n",
+        "@pytest.mark.parametrize('x', [1])\n",
+        "import a\n",
+        "from . import b\n",
+        "return ",
+        "yield ",
+        "x",
+        "=",
+        "1",
+        "\n",
+        "\n    ",
+        "\n        ",
+        "(",
+        ")",
+        "[",
+        "]",
+        "f'{",
+        "}'",
+        "'''",
+        "'s'",
+        "lambda: ",
+        ":",
+        "if x:",
+        "else:",
+        "try:",
+        "except A:",
+        "#",
+        ";",
+        "\\\n",
+        "\t",
+        "\r",
+        "\x0c",
+        "é",
+        "\0",
+        "import_module('a')",
+        "pytestmark = ",
+        "pytest_plugins = ",
+        "...",
+        ",",
+        "match x:",
+        "case 1:",
+        "with a as b:",
+        "\u{feff}",
+        "t\"{x!r:>{y}}\"",
+    ]);
+    prop::collection::vec(words, 0..60).prop_map(|words| words.concat())
+}
+
+/// Functions, classes and statements that parse.
+fn modules() -> impl Strategy<Value = Vec<String>> {
+    let simple = prop::sample::select(vec![
+        "x = 1",
+        "'s'",
+        "f(x)[1]",
+        "import a",
+        "x = f'{x = }'",
+        "pass",
+        "'''a\nb'''",
+        "assert x == (1,\n 2)",
+        "lambda: (yield)",
+        "x: int = {1: 2}",
+        "del x; y = 2",
+    ]);
+    let statement = simple.prop_map(|line| vec![line.to_owned()]);
+    let statement = statement.prop_recursive(3, 24, 3, |inner| {
+        let heads = prop::sample::select(vec![
+            "def f(a, b=lambda: 1):",
+            "class A(B):",
+            "@d(x)\ndef g() -> (int):",
+            "if x:",
+            "async def h(*a): ",
+            "for i in x:",
+        ]);
+        (heads, prop::collection::vec(inner, 1..4)).prop_map(|(head, blocks)| {
+            let mut lines: Vec<String> = head.lines().map(str::to_owned).collect();
+            lines.extend(blocks.into_iter().flatten().map(|line| format!("    {line}")));
+            lines
+        })
+    });
+    prop::collection::vec(statement, 0..5).prop_map(|blocks| blocks.concat())
+}
+
+fn outline_without_lines(text: &str) -> Outline {
+    let mut outline = facts(text).outline;
+    outline.functions.iter_mut().for_each(|one| one.first_line = 0);
+    outline
+}
+
+proptest! {
+    #[test]
+    fn any_text_does_no_harm(text in ".{0,200}") {
+        facts(&text);
+        facts_of_bytes(text.as_bytes());
+    }
+
+    #[test]
+    fn any_bytes_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        facts_of_bytes(&bytes);
+    }
+
+    #[test]
+    fn any_words_do_no_harm(text in words()) {
+        let found = facts(&text);
+        prop_assert!(found.outline.functions.len() <= text.len());
+    }
+
+    #[test]
+    fn comments_and_blank_lines_change_no_hash(lines in modules(), place in any::<prop::sample::Index>(), what in 0..4) {
+        let text = lines.join("\n") + "\n";
+        let place = place.index(lines.len() + 1);
+        let inserted = ["# why", "", "        # deep", "   "][what as usize];
+        let mut after = lines.clone();
+        after.insert(place, inserted.to_owned());
+        let inside_string = lines[..place].join("\n").matches("'''").count() % 2 == 1;
+        prop_assume!(!inside_string);
+        prop_assert_eq!(outline_without_lines(&text), outline_without_lines(&(after.join("\n") + "\n")), "{}", text);
+    }
+
+    #[test]
+    fn what_follows_a_statement_on_its_line_changes_its_function_and_those_around(lines in modules(), place in any::<prop::sample::Index>()) {
+        let text = lines.join("\n") + "\n";
+        let candidates: Vec<usize> = (0..lines.len()).filter(|&at| lines[at].trim() == "x = 1").collect();
+        prop_assume!(!candidates.is_empty());
+        let at = candidates[place.index(candidates.len())];
+        let mut after = lines.clone();
+        after[at] = after[at].replace("x = 1", "x = 2");
+        let (one, two) = (facts(&text).outline, facts(&(after.join("\n") + "\n")).outline);
+        let changed: Vec<(usize, &str)> = one.functions.iter().zip(&two.functions).enumerate()
+            .filter(|(_, (before, after))| before.body != after.body).map(|(number, (before, _))| (number, &*before.qualname)).collect();
+        let line = lines[..=at].join("\n").matches('\n').count() as u32 + 1;
+        // Each changed one encloses the next, begins before the edit, and something changed somewhere.
+        prop_assert!(changed.iter().all(|(number, _)| one.functions[*number].first_line <= line));
+        prop_assert!(changed.windows(2).all(|two| two[1].1.starts_with(two[0].1)), "{:?} in {}", changed, text);
+        let depth = lines[at].len() - lines[at].trim_start().len();
+        prop_assert_eq!(changed.is_empty(), one.module != two.module, "{}", text);
+        prop_assert!(depth > 0 || changed.is_empty());
+    }
+}
