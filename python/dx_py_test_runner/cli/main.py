@@ -14,9 +14,7 @@ dx-py: run any pytest suite, with pytest's outcomes
 Usage:
   dx-py test [pytest's arguments]    run tests; -n N|auto, --no-daemon, --isolation, --engine=pytest are ours
   dx-py test --watch [arguments]     run what each save affects, until q is pressed
-=======
   dx-py list [PATH[::NAME]…]         the tests' ids, without importing anything; --json, -k, -m
->>>>>>> f2b13b1f09917a46344fab427f12815d7896e4c1
   dx-py daemon status|stop|restart|logs
   dx-py why TEST [arguments]         why a test must run again, or need not; also: dx-py why-not TEST
   dx-py history export|import FILE   what is known of the tests, for --affected in another checkout
