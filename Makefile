@@ -25,7 +25,7 @@ define side_by_side
 	exit $$((first | second))
 endef
 
-.PHONY: help venv example test test-all deaths random conformance failures pytest-own soak bench suites overhead docs clean
+.PHONY: soundness help venv example test test-all deaths random conformance failures pytest-own soak bench suites overhead docs clean
 
 help:
 	@echo "make venv         make .venv and install the project into it, editable"
@@ -38,6 +38,7 @@ help:
 	@echo "make pytest-own   pytest's own suite under dx-py, and with dx-py inside its tests"
 	@echo "make overhead     what a test costs that does nothing, beside unittest and pytest"
 	@echo "make soak         many runs with edits, kills and interrupts in between"
+	@echo "make soundness    --affected after every kind of edit, and after mutations of real projects, beside a full pytest"
 	@echo "make random       random suites under dx-py and under pytest"
 	@echo "make bench        how long warm and cold runs of real projects take"
 	@echo "make suites       how long whole runs of generated suites take, beside other runners"
@@ -95,6 +96,11 @@ pytest-own: venv
 
 soak: venv
 	$(VENV_PYTHON) tests/processes/soak.py $(ARGS)
+
+# Part a: every kind of edit. Part b: mutations of the corpus' projects, as many as MUTATIONS says.
+soundness: venv
+	$(VENV_PYTHON) -m pytest tests/processes/test_affected.py tests/processes/test_history.py
+	$(VENV_PYTHON) tests/conformance/replay.py --mutations $${MUTATIONS:-60} $(ARGS)
 
 bench: venv
 	$(VENV_PYTHON) benches/warm.py $(ARGS)

@@ -165,16 +165,19 @@ def prepare(project: Path, python: str, folder: Path, checkout: Path) -> Place:
     shutil.copytree(project / "source", source, symlinks=True)
     site = next((project / "venv").glob("lib/python*/site-packages"))
     own = source / "src" if (source / "src").is_dir() else source
-    paths = [str(own), str(checkout), str(RECORDER), str(site)]
-    environment = {
+    return Place(source, folder, environment_for(folder, python, [str(own), str(checkout), str(site)]), python)
+
+
+def environment_for(folder: Path, python: str, paths: list[str]) -> dict[str, str]:
+    """What the runs find, with *paths* to look for modules in."""
+    return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHON", "DX_PY"))},
         "DX_PY_PYTHON": python,
         "DX_PY_CACHE_DIR": str(folder / "cache"),
-        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONPATH": os.pathsep.join([*paths, str(RECORDER)]),
         "PYTHONHASHSEED": "0",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
-    return Place(source, folder, environment, python)
 
 
 # ---- judging

@@ -88,6 +88,11 @@ class History:
         clean.take_in(self)
         return clean
 
+    def is_wasteful(self) -> bool:
+        """Whether a good part of the sets is needed by no memory."""
+        used = {number for memories in self.tests.values() for memory in memories for number in memory.sets}
+        return len(used) < 0.8 * len(self.sets)
+
     # ---- as bytes
 
     def dumps(self) -> bytes:
@@ -143,7 +148,7 @@ def add(path: Path, latest: History) -> None:
     with contextlib.suppress(OSError), _alone(path):
         history = read(path)
         history.take_in(latest)
-        write(path, history.cleaned().dumps())
+        write(path, (history.cleaned() if history.is_wasteful() else history).dumps())
 
 
 def write(path: Path, data: bytes) -> None:

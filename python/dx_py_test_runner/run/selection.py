@@ -134,7 +134,7 @@ class Selection:
             return
         ids = node_ids(session.items)
         outcomes = outcomes_of(journal_fd)
-        tests = [_test(item, nodeid, session.config) for item, nodeid in zip(session.items, ids, strict=True)]
+        tests = _tests(session, ids)
         plugins = [loaded.name_of(plugin) for plugin in _own_plugins(session.config)]
         assembler = Assembler(self.world, tests, plugins, self._texts)
         told: set[int] = set()
@@ -273,6 +273,19 @@ def outcomes_of(fd: int) -> Outcomes:
 
 
 _RANK = {"passed": 0, "skipped": 1, "expected": 2, "failed": 3, "lost": 4, "rerun": 2}
+
+
+def _tests(session: Any, ids: list[str]) -> list[Test]:
+    """What is known of all items. Those of one parent differ in their names."""
+    found: list[Test] = []
+    parent: Any = None
+    for item, nodeid in zip(session.items, ids, strict=True):
+        if found and item.parent is parent:
+            found.append(found[-1]._replace(id=nodeid))
+        else:
+            found.append(_test(item, nodeid, session.config))
+        parent = item.parent
+    return found
 
 
 def _test(item: Any, nodeid: str, config: Any) -> Test:
