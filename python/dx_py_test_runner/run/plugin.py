@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pluggy
@@ -18,6 +18,7 @@ from dx_py_test_runner.inputs.record import Recorder
 from dx_py_test_runner.run import distribute, fit, known_tests, options, refresh, settings, verdict, xdist_names
 from dx_py_test_runner.run.inline import silence
 from dx_py_test_runner.run.printed import Printed
+from dx_py_test_runner.run.settling import Settled
 from dx_py_test_runner.run.selection import Selection, Watching, move
 from dx_py_test_runner.tower import adopt, hazards
 from dx_py_test_runner.tower.job import Job
@@ -39,6 +40,7 @@ class RunPlugin:
         recording = tower.job.levels or "--doctor" in tower.job.args
         self.recorder = Recorder(enabled=recording, environment=tower.job.env)
         self.selection: Selection | None = None
+        self.settled: Settled | None = None
         self.began_ns = time.time_ns()
         self._session: Any = None
         self.explained: list[str] = []
@@ -138,12 +140,30 @@ class RunPlugin:
         self.recorder.quiet = True
         self.collects_for_tests = True
         self._checkpoint("configured", session, self._profile(config))
+        self._settle(config)
         assertion.begin_ahead(config, lambda fd: self.tower.tell({"op": "compile", "run": self.tower.job.number}, [fd]))
         # Ends in pytest_collection_finish, which pytest calls in any case. A wrapper would be seen in internal errors.
         if self.tower.job.carry:
             # "collecting ..." is on the screen already.
             self._collecting.enter_context(silence(config))
         self._collecting.enter_context(lean_collection(session, self._begin_module, self._end_module))
+
+    def _settle(self, config: Any) -> None:
+        """Find out which files need not be collected."""
+        self.settled = self.selection = None
+        if config.option.affected:
+            with self._unrecorded():
+                self.selection = Selection(config, self.tower.job.env, self.began_ns, self.recorder.foreign_options())
+                self.settled = self.selection.settle()
+
+    @contextlib.contextmanager
+    def _unrecorded(self) -> Iterator[None]:
+        """What we look at ourselves is no input of anybody."""
+        before, self.recorder.quiet = self.recorder.quiet, True
+        try:
+            yield
+        finally:
+            self.recorder.quiet = before
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(
@@ -157,14 +177,24 @@ class RunPlugin:
             self.recorder.quiet = True
             # Made anew: the process may have come from a level that was configured for another command line.
             profile = self._profile(config)
+            if self.settled is not None and self.settled.files:
+                profile = None  # these are not all items that there are
             if self.tower.job.levels:
                 order_ahead(session, items)
             self._checkpoint("collected", session, profile and profile.with_items(session))
         self._stop_recording()
+        selects = config.option.affected or config.option.changed is not None or settings.records(config)
+        everything = list(items)
         result = yield
         self._session = session
-        if self.collects_for_tests and (config.option.affected or config.option.changed is not None or settings.records(config)):
-            self.selection = Selection(config, self.tower.job.env, self.began_ns, self.recorder.foreign_options())
+        if self.collects_for_tests and selects:
+            read = self.recorder.foreign_options()
+            if self.selection is None:
+                self.selection = Selection(config, self.tower.job.env, self.began_ns, read)
+            else:
+                self.selection.look_again(read)
+            whole = not (session.testsfailed or getattr(config.option, "lf", False) or any("::" in name for name in config.args))
+            self.selection.know(everything, self.settled, whole=whole)
             if config.option.why is None:
                 if config.option.affected or config.option.changed is not None:
                     self.selection.choose(session)
@@ -230,6 +260,8 @@ class RunPlugin:
         again = self.tower.checkpoint(name, check, facts, lambda: adopt.let_go(config), when_idle, ready)
         self.recorder.go_on()
         if again:
+            # What was found out belongs to the run that has found it out.
+            self.selection = self.settled = None
             if ready is None:
                 self._get_ready(config)
             self._serve_another(name, session, profile)
@@ -302,7 +334,11 @@ class RunPlugin:
 
     @pytest.hookimpl(specname="pytest_make_collect_report", tryfirst=True)
     def pytest_report_crashed_file(self, collector: Any) -> Any:
-        """Do not import a file again that killed an earlier attempt."""
+        """Do not import a file again that killed an earlier attempt, nor one of which nothing need run."""
+        if self.settled is not None and isinstance(collector, pytest.File):
+            with self._unrecorded():
+                if self.settled.leaves_out(collector.path):
+                    return pytest.CollectReport(collector.nodeid, "passed", None, [])
         how = self.tower.job.carry.get("crashed_files", {}).get(str(collector.path))
         if how is None or not isinstance(collector, pytest.File):
             return None

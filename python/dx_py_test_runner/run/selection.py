@@ -7,7 +7,7 @@ import math
 import os
 import random
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -18,13 +18,15 @@ from dx_py_test_runner.engine.lean.fixtures import watch_wide
 from dx_py_test_runner.engine.lean.items import node_ids
 from dx_py_test_runner.history import store
 from dx_py_test_runner.inputs.record import COMMAND_LINE, Recorder, is_installed, is_stdlib
-from dx_py_test_runner.run import options
+from dx_py_test_runner.run import options, settling
+from dx_py_test_runner.run.settling import Settled
 from dx_py_test_runner.run.git import changes_since
 from dx_py_test_runner.select import loaded, words
 from dx_py_test_runner.select.affected import GOOD, Selector
 from dx_py_test_runner.select.assemble import Assembler, Outcomes, Part, Test, graph_of
 from dx_py_test_runner.select.changed import Changes, ChangedSelector
 from dx_py_test_runner.select.closure import Loaded
+from dx_py_test_runner.select.settled import NO_TEST
 from dx_py_test_runner.select.world import World
 from dx_py_test_runner.wire import journal
 
@@ -36,6 +38,13 @@ _NO_MATTER = options.LATE | {
     *("basetemp", "doctor", "xmlpath", "htmlpath", "testrunuid"),
 }
 """Options that decide which tests run, where, and what is said of them, but not how they end."""
+
+
+_SURROUNDINGS = "dxaround"
+
+
+def _search_path() -> list[str]:
+    return [os.path.abspath(entry) for entry in sys.path if not is_stdlib(entry + os.sep) or is_installed(entry + os.sep)]
 
 
 class Selection:
@@ -52,20 +61,62 @@ class Selection:
         place = folder(environment)
         root = config.rootpath
         self.path = None if place is None else store.place(place, root, f"{_SCHEMA}\0{__version__}\0{pytest.__version__}")
-        self.world = World(
-            root=str(root),
-            prefix=sys.prefix,
-            environment=environment,
-            config=self._texts,
-            search_path=[os.path.abspath(entry) for entry in sys.path if not is_stdlib(entry + os.sep) or is_installed(entry + os.sep)],
-            began_ns=began_ns,
-            known={} if self.path is None else store.remembered(self.path, "dxseen"),
-        )
+        self._environment, self._began_ns = environment, began_ns
+        self.world = self._world_with(_search_path())
         self.history = store.History() if self.path is None else store.read(self.path)
         self.left_out = 0
         """How many tests need not run."""
         self._audited: set[str] = set()
         self._changed = ""
+        self._before: settling.Surroundings | None = None
+        self._then: settling.Surroundings = {}
+        self._settled: dict[str, list[str]] = {}
+        """The ids of tests in files that were not collected."""
+        self._files: dict[str, list[str]] = {}
+        """Those in files that were collected whole."""
+
+    def _world_with(self, search_path: list[str]) -> World:
+        return World(
+            root=str(self._config.rootpath),
+            prefix=sys.prefix,
+            environment=self._environment,
+            config=self._texts,
+            search_path=search_path,
+            began_ns=self._began_ns,
+            known={} if self.path is None else store.remembered(self.path, "dxseen"),
+        )
+
+    def look_again(self, read: frozenset[str]) -> None:
+        """When everything is collected: more may have been read, and ``sys.path`` has changed."""
+        self._texts = _texts(self._config, read)
+        self.world = self._world_with(_search_path())
+
+    def settle(self) -> Settled | None:
+        """Before anything is collected: what knows the files that need not be; None if none may be left out."""
+        if self.path is None:
+            return None
+        self._before = settling.surroundings(self._config)
+        self._then = store.remembered(self.path, _SURROUNDINGS)
+        if not settling.may_settle(self._config, self._before, self._then):
+            return None
+        world = self._world_with(self._then["after"])
+        return Settled(self._config, self.history, Selector(self.history, world), world.short)
+
+    def know(self, items: Sequence[Any], settled: Settled | None, *, whole: bool) -> None:
+        """When everything is collected, and nobody has chosen yet.
+
+        :param whole: whether all of each file was collected.
+        """
+        if settled is not None:
+            self._settled = settled.files
+        if not whole:
+            return
+        if self._before is not None and not self._settled and self.path is not None:
+            now = settling.complete(self._before, self._config, _search_path())
+            if now != self._then:
+                store.keep(self.path, _SURROUNDINGS, now)
+        for item, nodeid in zip(items, node_ids(items), strict=True):
+            self._files.setdefault(str(item.path), []).append(nodeid)
 
     def choose(self, session: Any) -> None:
         """Leave out the tests that need not run, as pytest leaves out others."""
@@ -78,7 +129,7 @@ class Selection:
         chosen, left_out = [], []
         for number, item in enumerate(session.items):
             (left_out if number in skipped else chosen).append(item)
-        self.left_out = len(left_out)
+        self.left_out = len(left_out) + sum(map(len, self._settled.values()))
         if left_out:
             session.config.hook.pytest_deselected(items=left_out)
             session.items[:] = chosen
@@ -116,6 +167,8 @@ class Selection:
         if not session.items:
             return f"{word}: none of {total} tests; all have passed, and nothing that they depend on has changed since"
         audit = f", {len(self._audited)} of them to be audited" if self._audited else ""
+        if self._settled:
+            audit += f" ({len(self._settled)} file{'s' * (len(self._settled) > 1)} not even loaded)"
         return f"{word}: {len(session.items)} of {total} tests{audit}"
 
     def told(self, journal_fd: int, session: Any) -> list[str]:
@@ -136,7 +189,7 @@ class Selection:
         outcomes = outcomes_of(journal_fd)
         tests = _tests(session, ids)
         plugins = [loaded.name_of(plugin) for plugin in _own_plugins(session.config)]
-        assembler = Assembler(self.world, tests, plugins, self._texts)
+        assembler = Assembler(self.world, tests, plugins, self._texts, self._files)
         told: set[int] = set()
         for part in parts:
             assembler.add(part, outcomes)
@@ -234,7 +287,7 @@ def move(config: Any, environment: dict[bytes, bytes], verb: str, name: str) -> 
         if verb == "export":
             with open(name, "w", encoding="utf-8") as file:
                 json.dump(store.exported(selection.history), file)
-            print(f"{len(selection.history.tests)} tests exported to {name}")
+            print(f"{sum(not test.startswith(NO_TEST) for test in selection.history.tests)} tests exported to {name}")
         else:
             with open(name, encoding="utf-8") as file:
                 found = store.imported(json.load(file))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dx_py_test_runner.history.store import Claim, History, Memory
 from dx_py_test_runner.inputs import owners
+from dx_py_test_runner.select import settled
 from dx_py_test_runner.select.closure import Graph, Loaded
 from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, DOUBT, FIND, LEVEL, TREE, World
 
@@ -55,13 +57,22 @@ class Assembler:
 
     :param plugins: names of modules of the project that every test depends on.
     :param config: the names of the world's texts about the configuration.
+    :param files: the ids of all that was collected from each file that was collected whole.
     """
 
-    def __init__(self, world: World, tests: Sequence[Test], plugins: Sequence[str], config: Iterable[str]) -> None:
+    def __init__(
+        self,
+        world: World,
+        tests: Sequence[Test],
+        plugins: Sequence[str],
+        config: Iterable[str],
+        files: Mapping[str, Sequence[str]] = types.MappingProxyType({}),
+    ) -> None:
         self._world = world
         self._tests = tests
         self._plugins = plugins
         self._config = tuple(config)
+        self._files = files
         self.history = History()
         self._module_claims: dict[str, list[Claim]] = {}
 
@@ -100,6 +111,10 @@ class Assembler:
                 if codes:
                     sets.add(self._set_of_codes(codes))
                 self.history.remember(test.id, Memory(outcome, seconds, tuple(sorted(sets))))
+
+        for (_roots, path, _above), number in of_roots.items():
+            if path in self._files:
+                self.history.remember(settled.key(self._world.short(path)), settled.memory_of(self._files[path], {*ground, number}))
 
     def lose(self, indexes: Iterable[int]) -> None:
         """Remember that nothing is known of these tests' latest runs: their processes have ended with what they had read."""
