@@ -159,7 +159,7 @@ class RunPlugin:
         result = yield
         self._session = session
         if self.collects_for_tests and (config.option.affected or config.option.changed is not None or settings.records(config)):
-            self.selection = Selection(config, self.tower.job.env, self.began_ns, self.recorder.foreign_options())
+            self.selection = Selection(config, self.tower.job.env, self.began_ns, frozenset(self.recorder.options_of_project))
             if config.option.why is None:
                 if config.option.affected or config.option.changed is not None:
                     self.selection.choose(session)
