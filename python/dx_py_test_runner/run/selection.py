@@ -206,7 +206,8 @@ class Watching:
                 if found := self._needs_of(self._session.items[index]):
                     needs[index] = found
         process = loaded.look(_roots(self._session))
-        return Part(self._owners.plain(), needs, process.modules, process.installed)
+        modules = [module for module in process.modules if not self._owners.has_made(module.path)]
+        return Part(self._owners.plain(), needs, modules, process.installed)
 
     def _needs_of(self, item: Any) -> list[int]:
         """The numbers of the wider fixtures that *item* is known to use."""
