@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dx_py_test_runner.inputs.compare import metadata_names, visible_names
+from dx_py_test_runner.inputs.compare import HASH_LIMIT, metadata_names, visible_names
 from dx_py_test_runner.inputs.executed import listen
-from dx_py_test_runner.inputs.stamp import link_target, stamp, what_is
+from dx_py_test_runner.inputs.stamp import content_hash, link_target, stamp, what_is
 
 FILE, KIND, LINK, STATUS, LIST, DISTS, ENV, PROCESS = "file", "kind", "link", "status", "list", "dists", "env", "process"
 """What may be read: a file's content, what is at a path, where a link leads, a file's size and times, the names in a folder, the
@@ -25,7 +25,7 @@ Read = tuple[str, str]
 """A kind and a name: a path, a variable or a command."""
 
 Reads = dict[Read, Any]
-"""What was there when it was read first: of files a stamp, of variables nothing (they are the client's)."""
+"""What was there when it was read first: of files :func:`reading`, of variables nothing (they are the client's)."""
 
 
 class Owners:
@@ -167,8 +167,11 @@ class Owners:
         if path not in self._created and what_is(path) == "" and link_target(path) is None:
             self._created.add(path)
 
+    def has_made(self, path: str) -> bool:
+        """Whether this run has made the file at *path*, or a folder that it is in."""
+        return self._is_own(path)
+
     def _is_own(self, path: str) -> bool:
-        """Whether what is at *path* was made by this run."""
         if path.startswith(self._temporary) or path == self._temporary_root or path.startswith(("/proc/", "/dev/", "/sys/")):
             return True
         if self._made and (None if self._page is None else self._page.item, path) in self._made:
@@ -247,11 +250,24 @@ def status(path: str) -> str:
     return "-" if found is None else f"{found.size} {found.mtime_ns} {mode:o}"
 
 
+def reading(path: str) -> tuple[Any, ...] | None:
+    """What a file is when it is read: its stamp, and a hash of its content ('' for big files and what is none)."""
+    found = stamp(path)
+    if found is None:
+        return None
+    known = _readings.get(path)
+    if known is None or known[:4] != found:
+        digest = content_hash(path) if found.size <= HASH_LIMIT else None
+        known = _readings[path] = (*found, digest.hex()[:32] if digest is not None else "")
+    return known
+
+
+_readings: dict[str, tuple[Any, ...]] = {}
 _stat = os.stat
 _RECORDING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 
 STATES: dict[str, Callable[[str], Any]] = {
-    FILE: stamp,
+    FILE: reading,
     KIND: what_is,
     LINK: lambda path: link_target(path) or "",
     STATUS: status,

@@ -79,6 +79,9 @@ _PROCESSES = frozenset(
 _STARTS = frozenset({"_thread.start_new_thread", "socket.__new__"})
 """Not effects by themselves (the thread may have ended, the socket may be closed): kept to name who is to blame."""
 
+_HARMLESS_READERS = ("/pytest_metadata/",)
+"""Plugins that only tell people what they find in the environment: in CI, another build's number each time."""
+
 _HARMLESS_CALLERS = (
     *("platform", "ctypes.util", "uuid", "_sysconfigdata"),
     *("pytest_benchmark.utils", "pytest_benchmark.storage.file"),
@@ -129,6 +132,8 @@ class Recorder:
         self._watched_options: list[tuple[Any, type]] = []
         self._plain_arguments: tuple[list[str], Any, Any] | None = None
         self._other_argv: list[str] | None = None
+        self.options_of_project: set[str] = set()
+        """Options that code of the project, and not only an installed plugin, has read."""
         self._listens = False
         self._spawn: Any = None
         if enabled:
@@ -311,7 +316,6 @@ class Recorder:
 
     def watch_options(self, config: Any) -> None:
         """Note options, and reads of the command line, by anyone but pytest itself."""
-        found = self._options
         self._watch_arguments(config)
         plain = type(config.option)
         if plain.__name__ == "WatchedOptions":
@@ -320,8 +324,8 @@ class Recorder:
         class WatchedOptions(plain):  # type: ignore[valid-type, misc]
             def __getattribute__(self, name: str) -> Any:
                 value = object.__getattribute__(self, name)
-                if recorder._on and not name.startswith("_") and _reader_is_foreign():
-                    found.add(name)
+                if recorder._on and not name.startswith("_") and (reader := _foreign_reader()):
+                    recorder._note_option(name, reader)
                 return value
 
         recorder = self
@@ -329,12 +333,17 @@ class Recorder:
         self._watched_options += [(config.option, plain), (config.known_args_namespace, plain)]
         config.known_args_namespace.__class__ = WatchedOptions
 
+    def _note_option(self, name: str, reader: str) -> None:
+        self._options.add(name)
+        if not is_installed(reader):
+            self.options_of_project.add(name)
+
     def _watch_arguments(self, config: Any) -> None:
         """Whoever looks at the command line itself may see anything in it."""
 
         def note() -> None:
-            if self._on and not self.quiet and _reader_is_foreign(through_stdlib=True):
-                self._options.add(COMMAND_LINE)
+            if self._on and not self.quiet and (reader := _foreign_reader(through_stdlib=True)):
+                self._note_option(COMMAND_LINE, reader)
 
         self._plain_arguments = (sys.argv, config, config.invocation_params)
         sys.argv = _watched(list, sys.argv, note)
@@ -678,8 +687,8 @@ def _watched(kind: type, items: Any, note: Any) -> Any:
     return Watched(items)
 
 
-def _reader_is_foreign(*, through_stdlib: bool = False) -> bool:
-    """Whether the frame that reads an option (through ``config.getoption`` or not) is neither pytest's nor ours."""
+def _foreign_reader(*, through_stdlib: bool = False) -> str:
+    """The file whose code reads an option (through ``config.getoption`` or not), if it is neither pytest's nor ours; else ''."""
     frame = sys._getframe(2)
     while frame is not None:
         filename = frame.f_code.co_filename
@@ -689,8 +698,8 @@ def _reader_is_foreign(*, through_stdlib: bool = False) -> bool:
         if filename.endswith("/_pytest/config/__init__.py") or (through_stdlib and _is_stdlib(filename)):
             frame = frame.f_back
             continue
-        return "/_pytest/" not in filename and "/pluggy/" not in filename and not _is_stdlib(filename)
-    return False
+        return "" if "/_pytest/" in filename or "/pluggy/" in filename or _is_stdlib(filename) else filename
+    return ""
 
 
 def _is_configuring() -> bool:
@@ -711,6 +720,8 @@ def _reader_is_ours() -> bool:
         filename = frame.f_code.co_filename
         if filename != __file__ and not _is_stdlib(filename):
             if filename.startswith((_OURS, "<dx_py_test_runner/", "<python/dx_py_test_runner/")):
+                return True
+            if any(part in filename for part in _HARMLESS_READERS):
                 return True
             return "/_pytest/" in filename and not filename.endswith("/monkeypatch.py")
         frame = frame.f_back

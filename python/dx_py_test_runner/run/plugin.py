@@ -153,7 +153,7 @@ class RunPlugin:
         self.settled = self.selection = None
         if config.option.affected:
             with self._unrecorded():
-                self.selection = Selection(config, self.tower.job.env, self.began_ns, self.recorder.foreign_options())
+                self.selection = Selection(config, self.tower.job.env, self.began_ns, frozenset(self.recorder.options_of_project))
                 self.settled = self.selection.settle()
 
     @contextlib.contextmanager
@@ -188,7 +188,7 @@ class RunPlugin:
         result = yield
         self._session = session
         if self.collects_for_tests and selects:
-            read = self.recorder.foreign_options()
+            read = frozenset(self.recorder.options_of_project)
             if self.selection is None:
                 self.selection = Selection(config, self.tower.job.env, self.began_ns, read)
             else:

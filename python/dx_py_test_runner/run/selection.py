@@ -33,8 +33,11 @@ from dx_py_test_runner.wire import journal
 _SCHEMA = "2"
 """Of what claims say: memories of other ones tell nothing."""
 
+_NEVER_MATTER = frozenset({"numprocesses", "maxprocesses", "no_daemon", "isolation", "affected", "changed", "audit", "why", "history"})
+"""Options of ours that decide where and which tests run, whoever looks at them."""
+
 _NO_MATTER = options.LATE | {
-    *("lf", "failedfirst", "last_failed_no_failures", "stepwise", "stepwise_skip", "why", "history", "randomly_seed", "cacheclear"),
+    *("lf", "failedfirst", "last_failed_no_failures", "stepwise", "stepwise_skip", *_NEVER_MATTER, "randomly_seed", "cacheclear"),
     *("basetemp", "doctor", "xmlpath", "htmlpath", "testrunuid"),
 }
 """Options that decide which tests run, where, and what is said of them, but not how they end."""
@@ -52,7 +55,7 @@ class Selection:
 
     :param environment: the client's.
     :param began_ns: when this run began to load what it had not.
-    :param read: options that others than pytest have read.
+    :param read: options that code of the project has read.
     """
 
     def __init__(self, config: Any, environment: dict[bytes, bytes], began_ns: int, read: frozenset[str]) -> None:
@@ -256,7 +259,8 @@ class Watching:
                 if found := self._needs_of(self._session.items[index]):
                     needs[index] = found
         process = loaded.look(_roots(self._session))
-        return Part(self._owners.plain(), needs, process.modules, process.installed)
+        modules = [module for module in process.modules if not self._owners.has_made(module.path)]
+        return Part(self._owners.plain(), needs, modules, process.installed)
 
     def _needs_of(self, item: Any) -> list[int]:
         """The numbers of the wider fixtures that *item* is known to use."""
@@ -376,9 +380,9 @@ def _roots(session: Any) -> list[Any]:
 
 def _texts(config: Any, read: frozenset[str]) -> dict[str, str]:
     """How pytest is configured, in words that can be compared."""
-    values = {name: _plain(value) for name, value in vars(config.option).items() if name not in _NO_MATTER or name in read}
+    values = {name: _plain(value) for name, value in vars(config.option).items() if name not in _NO_MATTER or name in (read & options.LATE) - _NEVER_MATTER}
     if COMMAND_LINE in read:
-        values[COMMAND_LINE] = _plain([argument for argument in config.invocation_params.args if argument != "--affected"])
+        values[COMMAND_LINE] = _plain(_arguments(config))
     ini = {name: _plain(getattr(value, "value", value)) for name, value in dict(getattr(config, "_inicfg", None) or config.inicfg).items()}
     plugins = sorted(f"{dist.project_name} {dist.version}" for _plugin, dist in config.pluginmanager.list_plugin_distinfo())
     return {
@@ -389,6 +393,18 @@ def _texts(config: Any, read: frozenset[str]) -> dict[str, str]:
         "interpreter": repr((sys.version, tuple(sys.flags), sorted(sys._xoptions.items()), sys.warnoptions)),
         "plugins": repr(plugins),
     }
+
+
+def _arguments(config: Any) -> list[str]:
+    """The command line without what is only ours."""
+    words = iter(config.invocation_params.args)
+    kept = []
+    for word in words:
+        if word in ("-n", "--why", "--audit"):
+            next(words, None)
+        elif not word.startswith(("-n", "--numprocesses", "--affected", "--changed", "--audit=", "--no-daemon")):
+            kept.append(word)
+    return kept
 
 
 def _plain(value: Any) -> str:

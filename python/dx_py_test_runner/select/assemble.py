@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from dx_py_test_runner.history.store import Claim, History, Memory
 from dx_py_test_runner.inputs import owners
+from dx_py_test_runner.inputs.compare import NEVER
 from dx_py_test_runner.select import settled
 from dx_py_test_runner.select.closure import Graph, Loaded
 from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, DOUBT, FIND, LEVEL, TREE, World
@@ -237,6 +238,8 @@ class Assembler:
                     yield (kind, world.short(name), value)
             elif kind == owners.PROCESS:
                 yield from self._of_process(name)
+            elif kind == owners.ENV and os.fsencode(name) in NEVER and (owners.ENV, "*") in reads:
+                continue  # looked at with all others
             elif kind == owners.ENV:
                 yield (kind, name, world.value(kind, name))
             else:

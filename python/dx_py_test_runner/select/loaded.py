@@ -39,6 +39,14 @@ def name_of(module: Any) -> str:
     return name if sys.modules.get(name) is module else str(getattr(module, "__file__", "") or name)
 
 
+def _archive_of(path: str) -> str:
+    """The file that a module was loaded from, which may be one of many in an archive."""
+    found = path
+    while len(found) > 1 and not os.path.exists(found):
+        found = os.path.dirname(found)
+    return found if os.path.isfile(found) else path
+
+
 def _take(name: str, module: Any, modules: dict[str, Loaded], installed: set[str]) -> None:
     try:
         names = vars(module)
@@ -51,7 +59,7 @@ def _take(name: str, module: Any, modules: dict[str, Loaded], installed: set[str
             return
         path = ""
     else:
-        path = os.path.abspath(path)
+        path = _archive_of(os.path.abspath(path))
         if is_ours(path) or (is_stdlib(path) and not is_installed(path)):
             return
         if is_installed(path):

@@ -10,7 +10,7 @@ from typing import Any
 from dx_py_test_runner._native import hash_bytes
 from dx_py_test_runner.inputs import owners
 from dx_py_test_runner.inputs.compare import ALWAYS, HASH_LIMIT, NEVER
-from dx_py_test_runner.inputs.stamp import Stamp, content_hash, stamp
+from dx_py_test_runner.inputs.stamp import content_hash, stamp
 from dx_py_test_runner.select.outline import Outline, outline
 
 CODE, LEVEL, BODY, FIND, CONFIG, TREE, CIRCUMSTANCES, DOUBT = (
@@ -153,12 +153,15 @@ class World:
             self.news = True
         return text
 
-    def content_when(self, path: str, then: Stamp | tuple[int, ...] | None) -> str | None:
-        """What was in a file when it had this stamp; None if it has been written to since."""
+    def content_when(self, path: str, then: tuple[Any, ...] | None) -> str | None:
+        """What was in a file when it was read (``owners.reading``); None if it has been written to since, and nobody knows."""
+        if then is None:
+            return "-"
+        *numbers, digest = then
+        if digest:
+            return str(digest)
         now = stamp(path)
-        if (None if now is None else tuple(now)) != (None if then is None else tuple(then)):
-            return None
-        return self.content(path)
+        return self.content(path) if now is not None and list(now) == numbers else None
 
     def changed_lately(self, path: str) -> bool:
         """Whether the file at *path* may be another one than that which was loaded."""
