@@ -23,6 +23,8 @@ pub struct Request<'a> {
     pub folder: &'a Path,
     /// What it names: absolute paths of files and folders.
     pub paths: &'a [PathBuf],
+    /// Further options of pytest.
+    pub options: &'a [String],
     /// Folders of installed modules.
     pub modules: &'a [PathBuf],
     /// Where indexes are kept, if anywhere.
@@ -64,7 +66,7 @@ const PER_THREAD: usize = 32;
 impl Project {
     /// The index as the files are now. What is kept of it is written if it has changed; that this may fail changes nothing else.
     pub fn load(request: &Request) -> Self {
-        let settings = Settings::load(request.folder, request.paths, request.lookup);
+        let settings = Settings::load(request.folder, request.paths, request.options, request.lookup);
         let outside = left_out(&settings, request.paths);
         let key = key(&settings, request, &outside);
         let place = request.cache.map(|cache| place(cache, &settings.root, &outside));
@@ -247,6 +249,7 @@ mod tests {
             Project::load(&Request {
                 folder: &folder,
                 paths: &[],
+                options: &[],
                 modules: &modules,
                 cache: Some(&cache),
                 lookup: &|_| None,
@@ -349,6 +352,7 @@ mod tests {
             let project = Project::load(&Request {
                 folder: &folder,
                 paths: &[],
+                options: &[],
                 modules: &[scene.path("modules")],
                 cache,
                 lookup: &|_| None,

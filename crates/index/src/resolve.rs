@@ -815,7 +815,7 @@ mod tests {
 
     /// Rows as text, provisional ones with a question mark.
     fn listed(files: &[(&str, &str)]) -> Vec<String> {
-        let settings = Settings::load(Path::new("/nowhere"), &[], &|_| None);
+        let settings = Settings::load(Path::new("/nowhere"), &[], &[], &|_| None);
         let settings = Settings { root: "/p".into(), ..settings };
         let known: Vec<(PathBuf, Facts)> =
             files.iter().map(|(name, text)| (Path::new("/p").join(name), facts(text))).collect();

@@ -131,8 +131,8 @@ const HARMLESS_OPTIONS: &[&str] = &[
 ];
 
 impl Settings {
-    /// The settings of a run from `folder` whose paths are `paths`; `lookup` gives variables of the environment.
-    pub fn load(folder: &Path, paths: &[PathBuf], lookup: &dyn Fn(&str) -> Option<String>) -> Self {
+    /// The settings of a run from `folder` with these paths and options; `lookup` gives variables of the environment.
+    pub fn load(folder: &Path, paths: &[PathBuf], given: &[String], lookup: &dyn Fn(&str) -> Option<String>) -> Self {
         let ancestor = common_ancestor(folder, paths);
         let (root, values, mut doubts) = locate(folder, &ancestor);
         let list = |name: &str, default: &[&str]| match values.get(name) {
@@ -151,6 +151,7 @@ impl Settings {
             Some(words) => options.extend(words),
             None => doubts.push("PYTEST_ADDOPTS".to_owned()),
         }
+        options.extend_from_slice(given);
         doubts.extend(doubtful_options(&options));
         if lookup("PYTEST_PLUGINS").is_some_and(|plugins| !plugins.is_empty()) {
             doubts.push("PYTEST_PLUGINS".to_owned());
@@ -219,6 +220,11 @@ const WITH_VALUE: &[&str] = &[
     "--log-level",
     "--basetemp",
 ];
+
+/// Whether the next word belongs to this option.
+pub fn takes_value(option: &str) -> bool {
+    WITH_VALUE.contains(&option)
+}
 
 fn doubtful_options(options: &[String]) -> Vec<String> {
     let mut doubts = Vec::new();
@@ -381,7 +387,7 @@ mod tests {
             std::fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        let mut settings = Settings::load(&folder.path().join("sub"), &[], &|_| None);
+        let mut settings = Settings::load(&folder.path().join("sub"), &[], &[], &|_| None);
         settings.root = settings.root.strip_prefix(folder.path()).map(Path::to_owned).unwrap_or_default();
         settings
     }

@@ -97,7 +97,7 @@ mod tests {
             fs::write(path, "").unwrap();
         }
         std::os::unix::fs::symlink(folder.path(), folder.path().join("a/loop")).unwrap();
-        let mut settings = Settings::load(folder.path(), &[], &|_| None);
+        let mut settings = Settings::load(folder.path(), &[], &[], &|_| None);
         settings.root = folder.path().to_owned();
         let names = |asked: &[PathBuf]| -> Vec<String> {
             let found = walk(&settings, asked);

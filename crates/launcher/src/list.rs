@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use dx_py_index::expression::Expression;
 use dx_py_index::format::StoredTest;
-use dx_py_index::{environment, Project, Request};
+use dx_py_index::{environment, settings, Project, Request};
 
 use crate::{python, Lookup};
 
@@ -23,6 +23,10 @@ struct Wish {
     keywords: Option<String>,
     marks: Option<String>,
     places: Vec<String>,
+    /// Beginnings of ids that are left out.
+    deselected: Vec<String>,
+    /// Other options of pytest: those that may change what is collected make it provisional.
+    options: Vec<String>,
 }
 
 /// Print the tests; gives the exit code.
@@ -59,12 +63,19 @@ fn carry_out(args: &[OsString], cwd: &Path, lookup: Lookup) -> Result<u8, Failur
     let project = Project::load(&Request {
         folder: cwd,
         paths: &paths,
+        options: &wish.options,
         modules: &modules,
         cache: cache.as_deref(),
         lookup: &text,
     });
     let asked = if asked.is_empty() { default_places(&project, cwd) } else { asked };
-    let chosen = choose(&project, &asked, &keywords, &marks);
+    let mut chosen = choose(&project, &asked, &keywords, &marks);
+    if !wish.deselected.is_empty() {
+        chosen.retain(|(test, path)| {
+            let id = format!("{path}{}", test.name);
+            !wish.deselected.iter().any(|beginning| id.starts_with(beginning.as_str()))
+        });
+    }
     print(&project, &chosen, wish.json).map_err(Failure::Output)?;
     Ok(if chosen.iter().any(|(test, ..)| !test.name.is_empty()) { 0 } else { NOTHING })
 }
@@ -94,7 +105,14 @@ fn read(args: &[OsString]) -> Result<Wish, String> {
                 let place = if name == "-k" { &mut wish.keywords } else { &mut wish.marks };
                 *place = Some(value.to_owned());
             }
-            _ if word.starts_with('-') => return Err(format!("'dx-py list' knows no option {word}.")),
+            "--deselect" => wish.deselected.push(words.next().ok_or("--deselect needs an id.")?.to_owned()),
+            _ if word.starts_with("--deselect=") => wish.deselected.push(word["--deselect=".len()..].to_owned()),
+            _ if word.starts_with('-') => {
+                wish.options.push(word.to_owned());
+                if settings::takes_value(word) {
+                    wish.options.extend(words.next().map(str::to_owned));
+                }
+            }
             _ => wish.places.push(word.to_owned()),
         }
     }
@@ -298,9 +316,14 @@ mod tests {
             keywords: Some("a".into()),
             marks: Some("b".into()),
             places: vec!["t/x.py::y".into(), "-z".into()],
+            ..Wish::default()
         };
         assert_eq!(wish("--json -k a -mb t/x.py::y -q --collect-only -- -z"), Ok(expected));
-        assert!(wish("--lf").is_err());
+        let found = wish("--lf -p x --deselect a --deselect=b t").unwrap();
+        assert_eq!(
+            (found.options.len(), found.deselected, found.places),
+            (3, vec!["a".to_owned(), "b".to_owned()], vec!["t".to_owned()])
+        );
         assert!(wish("-k").is_err());
     }
 
