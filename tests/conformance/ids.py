@@ -39,19 +39,24 @@ def compare(collected: list[str], listed: list[dict]) -> Compared:
         if one["id"] is None:
             open_files.add(one["file"])
         elif not one["exact"]:
-            open_ids.add(one["id"].removesuffix("[...]"))
+            open_ids.add(one["id"].split("[")[0])
         elif rest[one["id"]]:
             rest[one["id"]] -= 1
             found.exact += 1
         else:
             found.wrong.append(one["id"])
     for id in rest.elements():
-        bare = id.split("[")[0]
-        if id.split("::")[0] in open_files or id in open_ids or bare in open_ids:
+        if is_open(id.split("::")[0], open_files) or id.split("[")[0] in open_ids:
             found.provisional += 1
         else:
             found.missed.append(id)
     return found
+
+
+def is_open(file: str, open_files: set[str | None]) -> bool:
+    """Whether the file, a conftest above it, or anything anywhere may hold tests that are not listed."""
+    conftests = {str(folder / "conftest.py") for folder in Path(file).parents}
+    return not open_files.isdisjoint({None, file, *conftests})
 
 
 def collect(prepared: Prepared, arguments: list[str], environment: dict[str, str], output: Path) -> list[str]:

@@ -57,7 +57,7 @@ impl Walk<'_> {
             let Ok(kind) = entry.file_type() else { continue };
             let is_folder = kind.is_dir() || (kind.is_symlink() && inner.is_dir());
             if is_folder {
-                let left_out = name.to_str().is_none_or(|name| self.settings.is_left_out(name));
+                let left_out = self.settings.is_left_out(&inner);
                 if !left_out && !is_environment(&inner) {
                     self.folder(&inner, depth + 1);
                 }
