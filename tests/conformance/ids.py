@@ -60,11 +60,15 @@ def is_open(file: str, open_files: set[str | None]) -> bool:
 
 
 def collect(prepared: Prepared, arguments: list[str], environment: dict[str, str], output: Path) -> list[str]:
-    command = [str(prepared.venv / "bin/python"), "-m", "pytest", "--collect-only", "-q", *arguments]
-    launch.run(command, prepared.source, environment, output, 600)
-    lines = output.read_text(errors="replace").splitlines()
-    end = lines.index("") if "" in lines else len(lines)
-    return [line for line in lines[:end] if "::" in line]
+    # How often -q has to be said for a list of ids depends on how often the project's own options say it.
+    for quiet in (["-q"], [], ["-qq"]):
+        command = [str(prepared.venv / "bin/python"), "-m", "pytest", "--collect-only", *quiet, *arguments]
+        launch.run(command, prepared.source, environment, output, 600)
+        lines = output.read_text(errors="replace").splitlines()
+        found = [line for line in lines[: lines.index("") if "" in lines else None] if "::" in line]
+        if found:
+            return found
+    return []
 
 
 def list_ids(dx_py: Path, prepared: Prepared, arguments: list[str], environment: dict[str, str]) -> list[dict]:

@@ -450,6 +450,23 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
+/// Give changed bytes the checksum that they should have: what tests damage is then looked at, and not refused at once.
+#[doc(hidden)]
+pub fn reseal(bytes: &mut [u8]) {
+    let (Some(pool), Some(text)) = (u64_at(bytes, 24), u64_at(bytes, 32)) else { return };
+    let count = |at| u32_at(bytes, at).unwrap_or(0) as u64;
+    let tables = count(12) * FOLDER as u64 + count(16) * (FILE + BY_HASH) as u64 + count(20) * TEST as u64;
+    let end = (HEADER as u64).saturating_add(tables).saturating_add(pool).saturating_add(text).min(bytes.len() as u64)
+        as usize;
+    if end < HEADER {
+        return;
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&bytes[..HEADER - 16]).update(&bytes[HEADER..end]);
+    let checksum = hasher.finalize();
+    bytes[HEADER - 16..HEADER].copy_from_slice(&checksum.as_bytes()[..16]);
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -551,23 +568,6 @@ mod tests {
             reseal(&mut other);
             assert!(Index::check(other.as_slice()).is_none(), "{at}");
         }
-    }
-
-    /// Give damaged bytes the checksum that they should have.
-    fn reseal(bytes: &mut [u8]) {
-        let (Some(pool), Some(text)) = (u64_at(bytes, 24), u64_at(bytes, 32)) else { return };
-        let count = |at| u32_at(bytes, at).unwrap_or(0) as u64;
-        let tables = count(12) * FOLDER as u64 + count(16) * (FILE + BY_HASH) as u64 + count(20) * TEST as u64;
-        let end =
-            (HEADER as u64).saturating_add(tables).saturating_add(pool).saturating_add(text).min(bytes.len() as u64)
-                as usize;
-        if end < HEADER {
-            return;
-        }
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&bytes[..HEADER - 16]).update(&bytes[HEADER..end]);
-        let checksum = hasher.finalize();
-        bytes[HEADER - 16..HEADER].copy_from_slice(&checksum.as_bytes()[..16]);
     }
 
     proptest! {

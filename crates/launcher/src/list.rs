@@ -209,7 +209,14 @@ impl Choice<'_> {
             for (number, test) in project.index.tests().enumerate() {
                 let file = test.file as usize;
                 if last.0 != test.file {
-                    last = (test.file, files[file].starts_with(&place.path));
+                    let conftest = if test.name.is_empty() && files[file].ends_with("conftest.py") {
+                        files[file].parent()
+                    } else {
+                        None
+                    };
+                    // A conftest speaks of its whole folder.
+                    let speaks = conftest.is_some_and(|folder| place.path.starts_with(folder));
+                    last = (test.file, speaks || files[file].starts_with(&place.path));
                 }
                 let there = last.1 && (place.name.is_empty() || place.holds(files[file], &test));
                 if there && self.is_meant(shown[file], &test) && !taken.get(number).is_some_and(|taken| *taken) {
