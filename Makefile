@@ -25,7 +25,7 @@ define side_by_side
 	exit $$((first | second))
 endef
 
-.PHONY: soundness help venv example test test-all deaths random conformance failures pytest-own soak bench suites overhead docs clean
+.PHONY: help venv example test test-all deaths random conformance failures pytest-own soak soundness fuzz bench suites overhead docs clean
 
 help:
 	@echo "make venv         make .venv and install the project into it, editable"
@@ -40,6 +40,7 @@ help:
 	@echo "make soak         many runs with edits, kills and interrupts in between"
 	@echo "make soundness    --affected after every kind of edit, and after mutations of real projects, beside a full pytest"
 	@echo "make random       random suites under dx-py and under pytest"
+	@echo "make fuzz         ten minutes each of texts and index files that nobody wrote"
 	@echo "make bench        how long warm and cold runs of real projects take"
 	@echo "make suites       how long whole runs of generated suites take, beside other runners"
 	@echo "make docs         the pages that are made from code"
@@ -111,6 +112,11 @@ suites: venv
 
 overhead: venv
 	$(VENV_PYTHON) benches/overhead.py $(ARGS)
+
+# Files that nobody wrote, for so many seconds each: make fuzz SECONDS_EACH=60
+SECONDS_EACH ?= 600
+fuzz:
+	DX_PY_FUZZ_SECONDS=$(SECONDS_EACH) cargo test --release --locked -p dx-py-index --test fuzz -- --nocapture --test-threads=1
 
 # As many random suites as DX_PY_RANDOM_SUITES says.
 random: venv

@@ -12,6 +12,8 @@ pub struct Environment {
 /// Distributions whose plugins leave ids as they are, unless a test is marked for them or asks for their fixtures.
 const HARMLESS: &[&str] = &[
     "pytest_cov",
+    "time_machine",
+    "pytest_codspeed",
     "pytest_xdist",
     "pytest_timeout",
     "pytest_mock",

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! magic "DXTI" | version u16 | flags u16 | facts version u32 | folders u32 | files u32 | tests u32
-//! pool length u64 | facts length u64 | key [16] | checksum of all of this and of the tables and the pool [16]
+//! pool length u64 | text length u64 | facts length u64 | key [16] | checksum of all of this, of the tables, the pool and the text [16]
 //! folders × ( path u32, u32 | stamp 4 × u64 )                                             in the order of the walk
 //! files   × ( path u32, u32 | stamp 4 × u64 | content hash [32] | facts u64, u32 | hash of the facts [16] | path hash u64 )
 //!                                                                                         in pytest's order
 //! by hash: files × ( path hash u64 | file u32 )                                           sorted
 //! tests   × ( file u32 | line u32 | name u32, u32 | words u32, u32 | flags u32 )          in pytest's order
-//! pool: bytes that paths, names and words are places in (offset, length)
+//! pool: bytes that paths are places in (offset, length)
+//! text: UTF-8 that names and words are places in
 //! facts: each file's, encoded
 //! ```
 //!
@@ -29,7 +30,7 @@ use crate::stamp::Stamp;
 
 const MAGIC: &[u8; 4] = b"DXTI";
 const VERSION: u16 = 1;
-const HEADER: usize = 72;
+const HEADER: usize = 80;
 const FOLDER: usize = 40;
 const FILE: usize = 108;
 const BY_HASH: usize = 12;
@@ -130,7 +131,7 @@ fn path_hash(path: &[u8]) -> u64 {
 impl Content {
     /// The bytes of the file.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let (mut tables, mut pool, mut facts) = (Vec::new(), Pool::default(), Vec::new());
+        let (mut tables, mut pool, mut text, mut facts) = (Vec::new(), Pool::default(), Pool::default(), Vec::new());
         for folder in &self.folders {
             pool.add(&folder.path, &mut tables);
             put_stamp(&mut tables, folder.stamp);
@@ -156,15 +157,15 @@ impl Content {
         for test in &self.tests {
             put_u32(&mut tables, test.file as usize);
             put_u32(&mut tables, test.line as usize);
-            pool.add(test.name.as_bytes(), &mut tables);
-            pool.add_words(test.words.as_bytes(), &mut tables);
+            text.add(test.name.as_bytes(), &mut tables);
+            text.add_words(test.words.as_bytes(), &mut tables);
             put_u32(&mut tables, usize::from(test.exact));
         }
-        self.assemble(&tables, &pool.bytes, &facts)
+        self.assemble([&tables, &pool.bytes, &text.bytes, &facts])
     }
 
-    fn assemble(&self, tables: &[u8], pool: &[u8], facts: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(HEADER + tables.len() + pool.len() + facts.len());
+    fn assemble(&self, [tables, pool, text, facts]: [&[u8]; 4]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(HEADER + tables.len() + pool.len() + text.len() + facts.len());
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&[0, 0]);
@@ -172,14 +173,16 @@ impl Content {
         for count in [self.folders.len(), self.files.len(), self.tests.len()] {
             put_u32(&mut out, count);
         }
-        out.extend_from_slice(&(pool.len() as u64).to_le_bytes());
-        out.extend_from_slice(&(facts.len() as u64).to_le_bytes());
+        for part in [pool, text, facts] {
+            out.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        }
         out.extend_from_slice(&self.key);
         let mut hasher = blake3::Hasher::new();
-        hasher.update(&out).update(tables).update(pool);
+        hasher.update(&out).update(tables).update(pool).update(text);
         out.extend_from_slice(&hasher.finalize().as_bytes()[..16]);
         out.extend_from_slice(tables);
         out.extend_from_slice(pool);
+        out.extend_from_slice(text);
         out.extend_from_slice(facts);
         out
     }
@@ -224,6 +227,8 @@ struct Tables {
     by_hash: usize,
     tests: usize,
     pool: Range<usize>,
+    /// Known to be UTF-8.
+    text: Range<usize>,
     facts: Range<usize>,
 }
 
@@ -267,12 +272,14 @@ impl<B: std::ops::Deref<Target = [u8]>> Index<B> {
         let tests_start = behind(by_hash, files, BY_HASH)?;
         let pool_start = behind(tests_start, tests, TEST)?;
         let pool_end = pool_start.checked_add(usize::try_from(u64_at(header, 24)?).ok()?)?;
-        let facts_end = pool_end.checked_add(usize::try_from(u64_at(header, 32)?).ok()?)?;
+        let text_end = pool_end.checked_add(usize::try_from(u64_at(header, 32)?).ok()?)?;
+        let facts_end = text_end.checked_add(usize::try_from(u64_at(header, 40)?).ok()?)?;
         if facts_end != bytes.len() {
             return None;
         }
         let mut hasher = blake3::Hasher::new();
-        hasher.update(header.get(..HEADER - 16)?).update(bytes.get(HEADER..pool_end)?);
+        std::str::from_utf8(bytes.get(pool_end..text_end)?).ok()?;
+        hasher.update(header.get(..HEADER - 16)?).update(bytes.get(HEADER..text_end)?);
         if hasher.finalize().as_bytes()[..16] != header[HEADER - 16..] {
             return None;
         }
@@ -281,7 +288,8 @@ impl<B: std::ops::Deref<Target = [u8]>> Index<B> {
             by_hash,
             tests: tests_start,
             pool: pool_start..pool_end,
-            facts: pool_end..facts_end,
+            text: pool_end..text_end,
+            facts: text_end..facts_end,
         };
         let index = Self { bytes, counts, tables };
         index.is_sound().then_some(index)
@@ -300,11 +308,15 @@ impl<B: std::ops::Deref<Target = [u8]>> Index<B> {
                 let row = self.tables.by_hash + number * BY_HASH;
                 u32_at(bytes, row + 8).is_some_and(|file| (file as usize) < files)
             })
-            && (0..tests).all(|number| {
-                let row = self.tables.tests + number * TEST;
-                let of_file = u32_at(bytes, row).is_some_and(|file| (file as usize) < files);
-                of_file && self.text(row + 8).is_some() && self.text(row + 16).is_some()
-            })
+            && {
+                let text = self.all_text();
+                let rows = bytes.get(self.tables.tests..self.tables.pool.start).unwrap_or(&[]);
+                rows.len() == tests * TEST
+                    && rows.chunks_exact(TEST).all(|row| {
+                        let of_file = u32_at(row, 0).is_some_and(|file| (file as usize) < files);
+                        of_file && text_at(text, row, 8).is_some() && text_at(text, row, 16).is_some()
+                    })
+            }
     }
 
     /// The same over other bytes, which have to be equal.
@@ -318,8 +330,10 @@ impl<B: std::ops::Deref<Target = [u8]>> Index<B> {
         self.bytes.get(self.tables.pool.clone())?.get(start..end)
     }
 
-    fn text(&self, at: usize) -> Option<&str> {
-        std::str::from_utf8(self.words(at)?).ok()
+    fn all_text(&self) -> &str {
+        let bytes = self.bytes.get(self.tables.text.clone()).unwrap_or(&[]);
+        // SAFETY: `check` has looked at these very bytes, which nobody changes: see `open`.
+        unsafe { std::str::from_utf8_unchecked(bytes) }
     }
 
     fn facts_range(&self, row: usize) -> Option<Range<usize>> {
@@ -335,7 +349,7 @@ impl<B: std::ops::Deref<Target = [u8]>> Index<B> {
 
     /// What the settings and the environment were, as a hash.
     pub fn key(&self) -> &[u8] {
-        &self.bytes[40..56]
+        &self.bytes[48..64]
     }
 
     pub fn folders(&self) -> impl ExactSizeIterator<Item = (&[u8], Stamp)> {
@@ -371,17 +385,21 @@ impl<B: std::ops::Deref<Target = [u8]>> Index<B> {
     }
 
     pub fn tests(&self) -> impl ExactSizeIterator<Item = StoredTest<'_>> {
-        (0..self.counts[2]).map(|number| {
-            let row = self.tables.tests + number * TEST;
-            StoredTest {
-                file: u32_at(&self.bytes, row).unwrap_or(0),
-                line: u32_at(&self.bytes, row + 4).unwrap_or(0),
-                name: self.text(row + 8).unwrap_or(""),
-                words: self.text(row + 16).unwrap_or(""),
-                exact: u32_at(&self.bytes, row + 24) == Some(1),
-            }
+        let text = self.all_text();
+        let rows = self.bytes.get(self.tables.tests..self.tables.pool.start).unwrap_or(&[]);
+        rows.chunks_exact(TEST).map(move |row| StoredTest {
+            file: u32_at(row, 0).unwrap_or(0),
+            line: u32_at(row, 4).unwrap_or(0),
+            name: text_at(text, row, 8).unwrap_or(""),
+            words: text_at(text, row, 16).unwrap_or(""),
+            exact: u32_at(row, 24) == Some(1),
         })
     }
+}
+
+fn text_at<'a>(text: &'a str, row: &[u8], at: usize) -> Option<&'a str> {
+    let start = u32_at(row, at)? as usize;
+    text.get(start..start.checked_add(u32_at(row, at + 4)? as usize)?)
 }
 
 pub struct StoredFile<'a, B> {
@@ -430,6 +448,23 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+/// Give changed bytes the checksum that they should have: what tests damage is then looked at, and not refused at once.
+#[doc(hidden)]
+pub fn reseal(bytes: &mut [u8]) {
+    let (Some(pool), Some(text)) = (u64_at(bytes, 24), u64_at(bytes, 32)) else { return };
+    let count = |at| u32_at(bytes, at).unwrap_or(0) as u64;
+    let tables = count(12) * FOLDER as u64 + count(16) * (FILE + BY_HASH) as u64 + count(20) * TEST as u64;
+    let end = (HEADER as u64).saturating_add(tables).saturating_add(pool).saturating_add(text).min(bytes.len() as u64)
+        as usize;
+    if end < HEADER {
+        return;
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&bytes[..HEADER - 16]).update(&bytes[HEADER..end]);
+    let checksum = hasher.finalize();
+    bytes[HEADER - 16..HEADER].copy_from_slice(&checksum.as_bytes()[..16]);
 }
 
 #[cfg(test)]
@@ -533,21 +568,6 @@ mod tests {
             reseal(&mut other);
             assert!(Index::check(other.as_slice()).is_none(), "{at}");
         }
-    }
-
-    /// Give damaged bytes the checksum that they should have.
-    fn reseal(bytes: &mut [u8]) {
-        let Some(pool) = u64_at(bytes, 24) else { return };
-        let count = |at| u32_at(bytes, at).unwrap_or(0) as u64;
-        let tables = count(12) * FOLDER as u64 + count(16) * (FILE + BY_HASH) as u64 + count(20) * TEST as u64;
-        let end = (HEADER as u64).saturating_add(tables).saturating_add(pool).min(bytes.len() as u64) as usize;
-        if end < HEADER {
-            return;
-        }
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&bytes[..HEADER - 16]).update(&bytes[HEADER..end]);
-        let checksum = hasher.finalize();
-        bytes[HEADER - 16..HEADER].copy_from_slice(&checksum.as_bytes()[..16]);
     }
 
     proptest! {

@@ -14,7 +14,7 @@ use crate::environment::Environment;
 use crate::format::{encode, short_hash, Content, FileRow, Folder, Index, Short};
 use crate::resolve::{self, Source};
 use crate::settings::Settings;
-use crate::stamp::{now, Stamp};
+use crate::stamp::{now, Opened, Stamp};
 use crate::walk::{walk, Found};
 
 /// What an index is asked for.
@@ -23,6 +23,8 @@ pub struct Request<'a> {
     pub folder: &'a Path,
     /// What it names: absolute paths of files and folders.
     pub paths: &'a [PathBuf],
+    /// Further options of pytest.
+    pub options: &'a [String],
     /// Folders of installed modules.
     pub modules: &'a [PathBuf],
     /// Where indexes are kept, if anywhere.
@@ -64,7 +66,7 @@ const PER_THREAD: usize = 32;
 impl Project {
     /// The index as the files are now. What is kept of it is written if it has changed; that this may fail changes nothing else.
     pub fn load(request: &Request) -> Self {
-        let settings = Settings::load(request.folder, request.paths, request.lookup);
+        let settings = Settings::load(request.folder, request.paths, request.options, request.lookup);
         let outside = left_out(&settings, request.paths);
         let key = key(&settings, request, &outside);
         let place = request.cache.map(|cache| place(cache, &settings.root, &outside));
@@ -114,11 +116,9 @@ impl Project {
 
 /// Paths that the walk from the root leaves out, but that are asked for.
 fn left_out(settings: &Settings, paths: &[PathBuf]) -> Vec<PathBuf> {
-    let is_left_out = |path: &&PathBuf| match path.strip_prefix(&settings.root) {
-        Err(_) => true,
-        Ok(below) => {
-            below.components().any(|part| part.as_os_str().to_str().is_none_or(|name| settings.is_left_out(name)))
-        }
+    let is_left_out = |path: &&PathBuf| {
+        let below = path.ancestors().take_while(|above| *above != settings.root);
+        !path.starts_with(&settings.root) || below.into_iter().any(|folder| settings.is_left_out(folder))
     };
     paths.iter().filter(is_left_out).cloned().collect()
 }
@@ -142,7 +142,36 @@ fn place(cache: &Path, root: &Path, outside: &[PathBuf]) -> PathBuf {
 /// Whether every file and every folder is as it was.
 pub fn is_true<B: Deref<Target = [u8]>>(index: &Index<B>) -> bool {
     let same = |path: &[u8], stamp: Stamp| Stamp::of(Path::new(OsStr::from_bytes(path))) == Some(stamp);
-    index.folders().all(|(path, stamp)| same(path, stamp)) && index.files().all(|file| same(file.path(), file.stamp()))
+    let mut files = index.files().map(|file| (file.path(), file.stamp())).peekable();
+    if !index.folders().all(|(path, stamp)| same(path, stamp)) {
+        return false;
+    }
+    // Files of one folder follow each other: they are looked up from there, which spares the way to it.
+    while let Some((path, stamp)) = files.next() {
+        let (folder, _) = parted(path);
+        let has_more = files.peek().is_some_and(|(next, _)| parted(next).0 == folder);
+        let Some(opened) = has_more.then(|| Opened::at(folder)).flatten() else {
+            if !same(path, stamp) {
+                return false;
+            }
+            continue;
+        };
+        if opened.stamp_of(parted(path).1) != Some(stamp) {
+            return false;
+        }
+        while let Some((path, stamp)) = files.next_if(|(next, _)| parted(next).0 == folder) {
+            if opened.stamp_of(parted(path).1) != Some(stamp) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Folder and name.
+fn parted(path: &[u8]) -> (&[u8], &[u8]) {
+    let at = path.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
+    path.split_at(at)
 }
 
 fn bytes_of(path: &Path) -> Vec<u8> {
@@ -247,6 +276,7 @@ mod tests {
             Project::load(&Request {
                 folder: &folder,
                 paths: &[],
+                options: &[],
                 modules: &modules,
                 cache: Some(&cache),
                 lookup: &|_| None,
@@ -349,6 +379,7 @@ mod tests {
             let project = Project::load(&Request {
                 folder: &folder,
                 paths: &[],
+                options: &[],
                 modules: &[scene.path("modules")],
                 cache,
                 lookup: &|_| None,

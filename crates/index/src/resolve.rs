@@ -203,12 +203,21 @@ pub fn resolve(settings: &Settings, doubted: bool, files: &[Source]) -> Vec<Test
     for (number, file) in files.iter().enumerate() {
         let name = file.path.file_name().and_then(|name| name.to_str()).unwrap_or("");
         if !settings.is_module(name) {
+            if name == "conftest.py" && is_doubtful_conftest(file.facts) {
+                // There may be others in the whole folder.
+                rows.push(placeholder(number));
+            }
             continue;
         }
         let module = Module::new(&project, number, doubted || project.wild_fixtures);
         rows.extend(module.tests());
     }
     rows
+}
+
+/// A file, or the folder of a conftest, that may hold tests that are not known.
+fn placeholder(file: usize) -> TestRow {
+    TestRow { file: file as u32, line: 0, name: String::new(), words: String::new(), exact: false }
 }
 
 struct Project<'a> {
@@ -342,7 +351,7 @@ impl<'a> Module<'a> {
     }
 
     fn placeholder(&self) -> TestRow {
-        TestRow { file: self.number as u32, line: 0, name: String::new(), words: String::new(), exact: false }
+        placeholder(self.number)
     }
 
     /// Whether names of the module may be bound to tests that its text does not show.
@@ -661,6 +670,10 @@ impl<'a> Module<'a> {
         let skipped = usize::from(!classes.is_empty() && !is_static);
         function.parameters.iter().skip(skipped).for_each(|name| closure.add(name, 0, filled));
         let Closure { parameters, unknown, .. } = closure;
+        if filled && !parameters.is_empty() {
+            // Who gives it the argument, the decorator or the fixture of that name?
+            return Ids::Unknown { parametrized: false };
+        }
         let unknown = unknown || computed;
         match (sets.as_slice(), parameters.as_slice(), unknown) {
             ([], [], false) => Ids::None,
@@ -815,7 +828,7 @@ mod tests {
 
     /// Rows as text, provisional ones with a question mark.
     fn listed(files: &[(&str, &str)]) -> Vec<String> {
-        let settings = Settings::load(Path::new("/nowhere"), &[], &|_| None);
+        let settings = Settings::load(Path::new("/nowhere"), &[], &[], &|_| None);
         let settings = Settings { root: "/p".into(), ..settings };
         let known: Vec<(PathBuf, Facts)> =
             files.iter().map(|(name, text)| (Path::new("/p").join(name), facts(text))).collect();
@@ -901,7 +914,7 @@ mod tests {
         ] {
             assert_eq!(
                 listed(&[("conftest.py", conftest), ("test_m.py", "def test_a(): pass\n")]),
-                ["test_m.py::test_a?"],
+                ["conftest.py?", "test_m.py::test_a?"],
                 "{conftest}"
             );
         }
@@ -911,7 +924,7 @@ mod tests {
         );
         assert_eq!(
             listed(&[("a/conftest.py", "collect_ignore = []\n"), ("test_m.py", "def test_a(): pass\n")]),
-            ["test_m.py::test_a"]
+            ["a/conftest.py?", "test_m.py::test_a"]
         );
     }
 

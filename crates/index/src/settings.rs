@@ -17,6 +17,9 @@ pub struct Settings {
     pub python_files: Vec<String>,
     pub python_classes: Vec<String>,
     pub python_functions: Vec<String>,
+    /// Expressions of `-k` and `-m`, unless the command line has others.
+    pub keywords: Option<String>,
+    pub marks: Option<String>,
     /// Why what is collected may be something else than these settings say.
     pub doubts: Vec<String>,
 }
@@ -131,8 +134,8 @@ const HARMLESS_OPTIONS: &[&str] = &[
 ];
 
 impl Settings {
-    /// The settings of a run from `folder` whose paths are `paths`; `lookup` gives variables of the environment.
-    pub fn load(folder: &Path, paths: &[PathBuf], lookup: &dyn Fn(&str) -> Option<String>) -> Self {
+    /// The settings of a run from `folder` with these paths and options; `lookup` gives variables of the environment.
+    pub fn load(folder: &Path, paths: &[PathBuf], given: &[String], lookup: &dyn Fn(&str) -> Option<String>) -> Self {
         let ancestor = common_ancestor(folder, paths);
         let (root, values, mut doubts) = locate(folder, &ancestor);
         let list = |name: &str, default: &[&str]| match values.get(name) {
@@ -151,6 +154,9 @@ impl Settings {
             Some(words) => options.extend(words),
             None => doubts.push("PYTEST_ADDOPTS".to_owned()),
         }
+        options.extend_from_slice(given);
+        let (keywords, options) = without("-k", options);
+        let (marks, options) = without("-m", options);
         doubts.extend(doubtful_options(&options));
         if lookup("PYTEST_PLUGINS").is_some_and(|plugins| !plugins.is_empty()) {
             doubts.push("PYTEST_PLUGINS".to_owned());
@@ -159,7 +165,7 @@ impl Settings {
         let norecursedirs =
             list("norecursedirs", &["*.egg", ".*", "_darcs", "build", "CVS", "dist", "node_modules", "venv", "{arch}"]);
         let python_files = list("python_files", &["test_*.py", "*_test.py"]);
-        for pattern in norecursedirs.iter().chain(&python_files).filter(|pattern| pattern.contains('/')) {
+        for pattern in python_files.iter().filter(|pattern| pattern.contains('/')) {
             doubts.push(format!("the pattern {pattern}"));
         }
         Self {
@@ -169,6 +175,8 @@ impl Settings {
             python_files,
             python_classes: list("python_classes", &["Test"]),
             python_functions: list("python_functions", &["test"]),
+            keywords,
+            marks,
             doubts,
         }
     }
@@ -188,9 +196,18 @@ impl Settings {
         name.ends_with(".py") && self.python_files.iter().any(|pattern| words::matches(pattern, name))
     }
 
-    /// Whether a folder of that name is left out unless it is asked for.
-    pub fn is_left_out(&self, name: &str) -> bool {
-        name == "__pycache__" || self.norecursedirs.iter().any(|pattern| words::matches(pattern, name))
+    /// Whether a folder is left out unless it is asked for.
+    pub fn is_left_out(&self, path: &Path) -> bool {
+        // Names that are no text are not listed.
+        let (Some(name), Some(whole)) = (path.file_name().and_then(|name| name.to_str()), path.to_str()) else {
+            return true;
+        };
+        name == "__pycache__"
+            || self.norecursedirs.iter().any(|pattern| match (pattern.contains('/'), pattern.starts_with('/')) {
+                (false, _) => words::matches(pattern, name),
+                (true, true) => words::matches(pattern, whole),
+                (true, false) => words::matches(&format!("*/{pattern}"), whole),
+            })
     }
 }
 
@@ -218,7 +235,33 @@ const WITH_VALUE: &[&str] = &[
     "-p",
     "--log-level",
     "--basetemp",
+    "-c",
+    "-o",
+    "--override-ini",
+    "--rootdir",
+    "--ignore",
+    "--ignore-glob",
+    "--confcutdir",
 ];
+
+/// The last value of an option, and all other words.
+fn without(option: &str, words: Vec<String>) -> (Option<String>, Vec<String>) {
+    let (mut value, mut rest) = (None, Vec::with_capacity(words.len()));
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        match word.strip_prefix(option) {
+            Some("") => value = words.next(),
+            Some(joined) => value = Some(joined.strip_prefix('=').unwrap_or(joined).to_owned()),
+            None => rest.push(word),
+        }
+    }
+    (value, rest)
+}
+
+/// Whether the next word belongs to this option.
+pub fn takes_value(option: &str) -> bool {
+    WITH_VALUE.contains(&option)
+}
 
 fn doubtful_options(options: &[String]) -> Vec<String> {
     let mut doubts = Vec::new();
@@ -381,7 +424,7 @@ mod tests {
             std::fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        let mut settings = Settings::load(&folder.path().join("sub"), &[], &|_| None);
+        let mut settings = Settings::load(&folder.path().join("sub"), &[], &[], &|_| None);
         settings.root = settings.root.strip_prefix(folder.path()).map(Path::to_owned).unwrap_or_default();
         settings
     }
@@ -432,11 +475,21 @@ mod tests {
     }
 
     #[test]
+    fn expressions_of_the_settings_count() {
+        let settings = load(&[("pytest.ini", "[pytest]\naddopts = -m 'not slow' -kname\n")]);
+        assert_eq!((settings.marks.as_deref(), settings.keywords.as_deref()), (Some("not slow"), Some("name")));
+        assert!(settings.doubts.is_empty());
+    }
+
+    #[test]
     fn folders_are_left_out_by_pattern() {
         let settings = load(&[]);
         for name in [".git", "build", "venv", "a.egg", "__pycache__"] {
-            assert!(settings.is_left_out(name), "{name}");
+            assert!(settings.is_left_out(&Path::new("/p").join(name)), "{name}");
         }
-        assert!(!settings.is_left_out("builds"));
+        assert!(!settings.is_left_out(Path::new("/p/builds")));
+        let settings = load(&[("pytest.ini", "[pytest]\nnorecursedirs = a/b\n")]);
+        assert!(settings.is_left_out(Path::new("/p/a/b")) && !settings.is_left_out(Path::new("/p/b")));
+        assert!(settings.doubts.is_empty());
     }
 }

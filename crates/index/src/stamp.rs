@@ -1,11 +1,11 @@
 //! Whether a file is still the one that was read.
 
-use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{Stat, CWD};
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, Mode, OFlags, Stat, CWD};
 use serde::{Deserialize, Serialize};
 
 /// What the file system says of a file or folder. Any edit changes at least one part.
@@ -23,18 +23,22 @@ const SLACK: u64 = 20_000_000;
 impl Stamp {
     /// `None` if there is nothing at `path`. Links are followed.
     pub fn of(path: &Path) -> Option<Self> {
-        let path = CString::new(path.as_os_str().as_bytes()).ok()?;
-        rustix::fs::statat(CWD, path, rustix::fs::AtFlags::empty()).ok().map(|status| Self::from_status(&status))
+        rustix::fs::statat(CWD, path.as_os_str().as_bytes(), AtFlags::empty())
+            .ok()
+            .map(|status| Self::from_status(&status))
     }
 
     pub(crate) fn from_status(status: &Stat) -> Self {
-        let nanoseconds = |seconds: i64, rest: u64| (seconds as u64).wrapping_mul(1_000_000_000).wrapping_add(rest);
-        Self {
-            size: status.st_size as u64,
-            mtime: nanoseconds(status.st_mtime as i64, status.st_mtime_nsec as u64),
-            ctime: nanoseconds(status.st_ctime as i64, status.st_ctime_nsec as u64),
-            inode: status.st_ino as u64,
-        }
+        // The types differ between platforms.
+        #[allow(clippy::unnecessary_cast)]
+        let numbers = [
+            (status.st_mtime as u64, status.st_mtime_nsec as u64),
+            (status.st_ctime as u64, status.st_ctime_nsec as u64),
+        ];
+        let [mtime, ctime] = numbers.map(|(seconds, rest)| seconds.wrapping_mul(1_000_000_000).wrapping_add(rest));
+        #[allow(clippy::unnecessary_cast)]
+        let (size, inode) = (status.st_size as u64, status.st_ino as u64);
+        Self { size, mtime, ctime, inode }
     }
 
     /// The stamp to keep of something read at `now`: one that equals no other if it may change without being seen.
@@ -44,6 +48,22 @@ impl Stamp {
         } else {
             self
         }
+    }
+}
+
+/// A folder from which files are looked up.
+pub struct Opened(OwnedFd);
+
+impl Opened {
+    /// `None` if there is no such folder.
+    pub fn at(folder: &[u8]) -> Option<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(CWD, folder, flags, Mode::empty()).ok().map(Self)
+    }
+
+    /// The stamp of what has that name in the folder.
+    pub fn stamp_of(&self, name: &[u8]) -> Option<Stamp> {
+        rustix::fs::statat(&self.0, name, AtFlags::empty()).ok().map(|status| Stamp::from_status(&status))
     }
 }
 

@@ -57,7 +57,7 @@ impl Walk<'_> {
             let Ok(kind) = entry.file_type() else { continue };
             let is_folder = kind.is_dir() || (kind.is_symlink() && inner.is_dir());
             if is_folder {
-                let left_out = name.to_str().is_none_or(|name| self.settings.is_left_out(name));
+                let left_out = self.settings.is_left_out(&inner);
                 if !left_out && !is_environment(&inner) {
                     self.folder(&inner, depth + 1);
                 }
@@ -97,7 +97,7 @@ mod tests {
             fs::write(path, "").unwrap();
         }
         std::os::unix::fs::symlink(folder.path(), folder.path().join("a/loop")).unwrap();
-        let mut settings = Settings::load(folder.path(), &[], &|_| None);
+        let mut settings = Settings::load(folder.path(), &[], &[], &|_| None);
         settings.root = folder.path().to_owned();
         let names = |asked: &[PathBuf]| -> Vec<String> {
             let found = walk(&settings, asked);

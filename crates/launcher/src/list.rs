@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use dx_py_index::expression::Expression;
 use dx_py_index::format::StoredTest;
-use dx_py_index::{environment, Project, Request};
+use dx_py_index::{environment, settings, Project, Request};
 
 use crate::{python, Lookup};
 
@@ -23,6 +23,10 @@ struct Wish {
     keywords: Option<String>,
     marks: Option<String>,
     places: Vec<String>,
+    /// Beginnings of ids that are left out.
+    deselected: Vec<String>,
+    /// Other options of pytest: those that may change what is collected make it provisional.
+    options: Vec<String>,
 }
 
 /// Print the tests; gives the exit code.
@@ -46,9 +50,6 @@ enum Failure {
 
 fn carry_out(args: &[OsString], cwd: &Path, lookup: Lookup) -> Result<u8, Failure> {
     let wish = read(args).map_err(Failure::Misuse)?;
-    let expression = |text: &Option<String>| Expression::read(text.as_deref().unwrap_or(""));
-    let keywords = expression(&wish.keywords).map_err(|why| Failure::Misuse(format!("-k: {why}")))?;
-    let marks = expression(&wish.marks).map_err(|why| Failure::Misuse(format!("-m: {why}")))?;
     let asked: Result<Vec<Place>, String> = wish.places.iter().map(|place| Place::read(place, cwd)).collect();
     let asked = asked.map_err(Failure::Misuse)?;
 
@@ -59,14 +60,21 @@ fn carry_out(args: &[OsString], cwd: &Path, lookup: Lookup) -> Result<u8, Failur
     let project = Project::load(&Request {
         folder: cwd,
         paths: &paths,
+        options: &wish.options,
         modules: &modules,
         cache: cache.as_deref(),
         lookup: &text,
     });
     let asked = if asked.is_empty() { default_places(&project, cwd) } else { asked };
-    let chosen = choose(&project, &asked, &keywords, &marks);
-    print(&project, &chosen, wish.json).map_err(Failure::Output)?;
-    Ok(if chosen.iter().any(|(test, ..)| !test.name.is_empty()) { 0 } else { NOTHING })
+    let expression = |own: &Option<String>, set: &Option<String>, option: &str| {
+        let text = own.as_deref().or(set.as_deref()).unwrap_or("");
+        Expression::read(text).map_err(|why| Failure::Misuse(format!("{option}: {why}")))
+    };
+    let keywords = expression(&wish.keywords, &project.settings.keywords, "-k")?;
+    let marks = expression(&wish.marks, &project.settings.marks, "-m")?;
+    let choice = Choice { asked: &asked, keywords: &keywords, marks: &marks, deselected: &wish.deselected };
+    let sum = print(&project, &choice, wish.json).map_err(Failure::Output)?;
+    Ok(if sum.tests > 0 { 0 } else { NOTHING })
 }
 
 fn read(args: &[OsString]) -> Result<Wish, String> {
@@ -94,7 +102,14 @@ fn read(args: &[OsString]) -> Result<Wish, String> {
                 let place = if name == "-k" { &mut wish.keywords } else { &mut wish.marks };
                 *place = Some(value.to_owned());
             }
-            _ if word.starts_with('-') => return Err(format!("'dx-py list' knows no option {word}.")),
+            "--deselect" => wish.deselected.push(words.next().ok_or("--deselect needs an id.")?.to_owned()),
+            _ if word.starts_with("--deselect=") => wish.deselected.push(word["--deselect=".len()..].to_owned()),
+            _ if word.starts_with('-') => {
+                wish.options.push(word.to_owned());
+                if settings::takes_value(word) {
+                    wish.options.extend(words.next().map(str::to_owned));
+                }
+            }
             _ => wish.places.push(word.to_owned()),
         }
     }
@@ -171,35 +186,57 @@ fn cache(lookup: Lookup) -> Option<PathBuf> {
 
 type Chosen<'a> = (StoredTest<'a>, &'a str);
 
-/// Each with its file's path from the root, in the order in which the places were named.
-fn choose<'a>(project: &'a Project, asked: &[Place], keywords: &Expression, marks: &Expression) -> Vec<Chosen<'a>> {
-    let files: Vec<&Path> = project.index.files().map(|file| Path::new(OsStr::from_bytes(file.path()))).collect();
-    let shown: Vec<&str> = files
-        .iter()
-        .map(|path| path.strip_prefix(&project.settings.root).unwrap_or(path).to_str().unwrap_or("?"))
-        .collect();
-    let tests: Vec<StoredTest> = project.index.tests().collect();
-    let everything = *keywords == Expression::Everything && *marks == Expression::Everything;
-    let mut taken = vec![false; tests.len()];
-    let mut chosen = Vec::with_capacity(tests.len());
-    for place in asked {
-        // Most files are wholly in or out.
-        let mut last = (u32::MAX, false);
-        for (number, test) in tests.iter().enumerate() {
-            let file = test.file as usize;
-            if last.0 != test.file {
-                last = (test.file, files[file].starts_with(&place.path));
-            }
-            if !last.1 || taken[number] || !(place.name.is_empty() || place.holds(files[file], test)) {
-                continue;
-            }
-            if everything || test.name.is_empty() || is_meant(shown[file], test, keywords, marks) {
-                taken[number] = true;
-                chosen.push((*test, shown[file]));
+/// What is to be listed.
+struct Choice<'a> {
+    asked: &'a [Place],
+    keywords: &'a Expression,
+    marks: &'a Expression,
+    deselected: &'a [String],
+}
+
+impl Choice<'_> {
+    /// Act on each that is meant, with its file's path from the root, in the order in which the places were named.
+    fn each<'a>(&self, project: &'a Project, act: &mut dyn FnMut(Chosen<'a>) -> io::Result<()>) -> io::Result<()> {
+        let root = &project.settings.root;
+        let files: Vec<&Path> = project.index.files().map(|file| Path::new(OsStr::from_bytes(file.path()))).collect();
+        let shown: Vec<&str> =
+            files.iter().map(|path| path.strip_prefix(root).unwrap_or(path).to_str().unwrap_or("?")).collect();
+        // A test that two places mean is listed once.
+        let mut taken = vec![false; if self.asked.len() > 1 { project.index.tests().len() } else { 0 }];
+        for place in self.asked {
+            // Most files are wholly in or out.
+            let mut last = (u32::MAX, false);
+            for (number, test) in project.index.tests().enumerate() {
+                let file = test.file as usize;
+                if last.0 != test.file {
+                    let conftest = if test.name.is_empty() && files[file].ends_with("conftest.py") {
+                        files[file].parent()
+                    } else {
+                        None
+                    };
+                    // A conftest speaks of its whole folder.
+                    let speaks = conftest.is_some_and(|folder| place.path.starts_with(folder));
+                    last = (test.file, speaks || files[file].starts_with(&place.path));
+                }
+                let there = last.1 && (place.name.is_empty() || place.holds(files[file], &test));
+                if there && self.is_meant(shown[file], &test) && !taken.get(number).is_some_and(|taken| *taken) {
+                    taken.get_mut(number).map(|taken| *taken = true).unwrap_or_default();
+                    act((test, shown[file]))?;
+                }
             }
         }
+        Ok(())
     }
-    chosen
+
+    fn is_meant(&self, path: &str, test: &StoredTest) -> bool {
+        let everything = *self.keywords == Expression::Everything && *self.marks == Expression::Everything;
+        let meant = everything || test.name.is_empty() || is_meant(path, test, self.keywords, self.marks);
+        meant
+            && (self.deselected.is_empty() || {
+                let id = format!("{path}{}", test.name);
+                !self.deselected.iter().any(|beginning| id.starts_with(beginning.as_str()))
+            })
+    }
 }
 
 fn is_meant(path: &str, test: &StoredTest, keywords: &Expression, marks: &Expression) -> bool {
@@ -216,33 +253,59 @@ fn is_meant(path: &str, test: &StoredTest, keywords: &Expression, marks: &Expres
     keywords.holds(&mut has_part) && marks.holds(&mut |wanted| words().any(|word| word == wanted))
 }
 
-fn print(project: &Project, chosen: &[Chosen], json: bool) -> io::Result<()> {
-    let mut out = Vec::with_capacity(chosen.len() * 64);
-    if json {
-        chosen.iter().for_each(|one| write_json(&mut out, one));
-    } else {
-        for (test, path) in chosen.iter().filter(|(test, _)| !test.name.is_empty()) {
+/// How many of what was listed.
+#[derive(Debug, Default)]
+struct Sum {
+    tests: usize,
+    provisional: usize,
+    /// Files that may hold others.
+    open: usize,
+}
+
+/// As much is written at once.
+const PIECE: usize = 1 << 16;
+
+fn print(project: &Project, choice: &Choice, json: bool) -> io::Result<Sum> {
+    let mut stdout = io::stdout().lock();
+    let mut out = Vec::with_capacity(PIECE + 4096);
+    let mut sum = Sum::default();
+    if json && !project.settings.doubts.is_empty() {
+        // Anywhere, there may be others.
+        out.extend_from_slice(b"{\"id\":null,\"exact\":false,\"file\":null,\"line\":0,\"marks\":[]}\n");
+    }
+    choice.each(project, &mut |one| {
+        let (test, path) = one;
+        sum.tests += usize::from(!test.name.is_empty());
+        sum.open += usize::from(test.name.is_empty());
+        sum.provisional += usize::from(!test.name.is_empty() && !test.exact);
+        if json {
+            write_json(&mut out, &one);
+        } else if !test.name.is_empty() {
             out.extend_from_slice(path.as_bytes());
             out.extend_from_slice(test.name.as_bytes());
             out.push(b'\n');
         }
-        write_sum(&mut out, project, chosen)?;
+        if out.len() >= PIECE {
+            stdout.write_all(&out)?;
+            out.clear();
+        }
+        Ok(())
+    })?;
+    if !json {
+        write_sum(&mut out, project, &sum)?;
     }
-    let mut stdout = io::stdout().lock();
     stdout.write_all(&out)?;
-    stdout.flush()
+    stdout.flush()?;
+    Ok(sum)
 }
 
-fn write_sum(out: &mut Vec<u8>, project: &Project, chosen: &[Chosen]) -> io::Result<()> {
-    let tests = chosen.iter().filter(|(test, _)| !test.name.is_empty());
-    let provisional = tests.clone().filter(|(test, _)| !test.exact).count();
-    let open = chosen.len() - tests.clone().count();
-    write!(out, "\n{} tests", tests.count())?;
-    if provisional > 0 {
-        write!(out, ", {provisional} of them provisional")?;
+fn write_sum(out: &mut Vec<u8>, project: &Project, sum: &Sum) -> io::Result<()> {
+    write!(out, "\n{} tests", sum.tests)?;
+    if sum.provisional > 0 {
+        write!(out, ", {} of them provisional", sum.provisional)?;
     }
-    if open > 0 {
-        write!(out, "; there may be others ({open} places)")?;
+    if sum.open > 0 {
+        write!(out, "; {} times there may be others", sum.open)?;
     }
     for doubt in project.settings.doubts.iter().take(3) {
         write!(out, "\nin doubt because of {doubt}")?;
@@ -298,9 +361,14 @@ mod tests {
             keywords: Some("a".into()),
             marks: Some("b".into()),
             places: vec!["t/x.py::y".into(), "-z".into()],
+            ..Wish::default()
         };
         assert_eq!(wish("--json -k a -mb t/x.py::y -q --collect-only -- -z"), Ok(expected));
-        assert!(wish("--lf").is_err());
+        let found = wish("--lf -p x --deselect a --deselect=b t").unwrap();
+        assert_eq!(
+            (found.options.len(), found.deselected, found.places),
+            (3, vec!["a".to_owned(), "b".to_owned()], vec!["t".to_owned()])
+        );
         assert!(wish("-k").is_err());
     }
 
