@@ -65,6 +65,15 @@ def test_a_save_runs_what_it_affects_and_is_named(project: DxPy, screen: Termina
     assert "fails no longer: tests/test_one.py::test_one" in screen.read_until(WAITS)
 
 
+def test_what_failed_runs_first(project: DxPy, screen: Terminal) -> None:
+    project.write("src/two.py", "VALUE = 7\n")
+    screen.read_until(WAITS)
+    project.write("tests/test_one.py", PROJECT["tests/test_one.py"] + "    assert True\n")
+    text = screen.read_until(WAITS)
+    assert "affected: 2 of 2 tests" in text
+    assert text.index("tests/test_two.py ") < text.index("tests/test_one.py ")
+
+
 def test_keys(project: DxPy, screen: Terminal) -> None:
     screen.type("h")
     assert "run all tests" in screen.read_until("debug one")

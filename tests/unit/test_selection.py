@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dx_py_test_runner.history import store
 from dx_py_test_runner.history.store import GENERATIONS, History, Memory
-from dx_py_test_runner.select.affected import Selector
+from dx_py_test_runner.select.affected import Selector, failing_first
 from dx_py_test_runner.select.changed import Changes, Was
 from dx_py_test_runner.select.closure import Graph, Loaded, absolute
 from dx_py_test_runner.select.outline import outline
@@ -295,3 +295,10 @@ def test_which_claims_are_about_changes(claim: tuple[str, str, str], touched: bo
         {"a.txt": Was(b"before", True), "folder/new.py": Was(None, True), "m.py": Was(b"def f():\n    return 1\n", True)}
     )
     assert changes.touch(claim) == touched
+
+
+def test_files_with_failing_tests_come_first_and_stay_whole():
+    files = ["a", "a", "b", "b", "c", "b"]
+    assert failing_first(files, [False] * 6) == [0, 1, 2, 3, 4, 5]
+    assert failing_first(files, [False, False, False, True, False, False]) == [2, 3, 5, 0, 1, 4]
+    assert failing_first([], []) == []

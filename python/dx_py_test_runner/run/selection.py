@@ -22,7 +22,7 @@ from dx_py_test_runner.run import options, settling
 from dx_py_test_runner.run.settling import Settled
 from dx_py_test_runner.run.git import changes_since
 from dx_py_test_runner.select import loaded, words
-from dx_py_test_runner.select.affected import GOOD, Selector
+from dx_py_test_runner.select.affected import GOOD, Selector, failing_first
 from dx_py_test_runner.select.assemble import Assembler, Outcomes, Part, Test, graph_of
 from dx_py_test_runner.select.changed import Changes, ChangedSelector
 from dx_py_test_runner.select.closure import Loaded
@@ -132,10 +132,19 @@ class Selection:
         chosen, left_out = [], []
         for number, item in enumerate(session.items):
             (left_out if number in skipped else chosen).append(item)
+        if session.config.option.tell is not None:
+            # Somebody waits for the bad news.
+            failed = [self._failed(nodeid) for nodeid in node_ids(chosen)]
+            chosen = [chosen[number] for number in failing_first([str(item.path) for item in chosen], failed)]
+            session.items[:] = [*chosen, *left_out]
         self.left_out = len(left_out) + sum(map(len, self._settled.values()))
         if left_out:
             session.config.hook.pytest_deselected(items=left_out)
             session.items[:] = chosen
+
+    def _failed(self, nodeid: str) -> bool:
+        memories = self.history.tests.get(nodeid)
+        return bool(memories) and memories[0].outcome not in GOOD
 
     def _selector(self, config: Any) -> Any:
         selector = Selector(self.history, self.world)
