@@ -72,6 +72,12 @@ def worded(*texts):
     return recording({"t.py::a": Result(FAILED.phases, texts=texts)})
 
 
+def test_the_number_of_a_temporary_folder_is_no_difference():
+    one, other = worded("in /t/pytest-of-me/pytest-0/test_a0"), worded("in /t/pytest-of-me/pytest-1/test_a0")
+    assert kinds(compare(one, other)) == []
+    assert kinds(compare(one, worded("in /t/pytest-of-me/pytest-0/test_a1"))) == [("text", "t.py::a")]
+
+
 def test_other_texts_differ_but_for_times_and_addresses():
     once, again = worded("x\n<A at 0x7f0000000001>\nin 0.12s", "y"), worded("x\n<A at 0x7f0000000002>\nin 0.13s", "y")
     assert kinds(compare(once, again)) == []

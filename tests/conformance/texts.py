@@ -17,6 +17,8 @@ RULES = (
     (re.compile(r"\b(?:7f[0-9a-f]{10}|1[34]\d{13})\b"), "<ADDRESS>"),  # as of `id()`, too
     (re.compile(r"\b\d+(?:\.\d+)?(?:e-\d+)? ?(?:s|ms|us|seconds)\b"), "<DURATION>"),
     (re.compile(r"/tmp[a-z0-9_]{8}\b"), "/tmp<RANDOM>"),
+    # The runs of one mode may share a temporary folder: pytest numbers them.
+    (re.compile(r"(/pytest-of-[^/\s]+/pytest-)\d+"), r"\1<NUMBER>"),
     (re.compile(r"(?<=started )(?:daemon )?\d{10,}"), "<THREAD>"),
 )
 CONTEXT = 8
