@@ -186,24 +186,24 @@ impl Content {
         out.extend_from_slice(facts);
         out
     }
+}
 
-    /// Replace the file at `path`, with its folder if there is none.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be written; then all is as it was.
-    pub fn write(&self, path: &Path) -> io::Result<()> {
-        let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let temporary = temporary_beside(path)?;
+/// Replace the file at `path` by one of these bytes, with its folder if there is none.
+///
+/// # Errors
+///
+/// It cannot be written; then all is as it was.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let temporary = temporary_beside(path)?;
+    let _ = fs::remove_file(&temporary);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    let written = file.write_all(bytes).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
         let _ = fs::remove_file(&temporary);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        let written = file.write_all(&self.to_bytes()).and_then(|()| fs::rename(&temporary, path));
-        if written.is_err() {
-            let _ = fs::remove_file(&temporary);
-        }
-        written
     }
+    written
 }
 
 fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
@@ -516,8 +516,8 @@ mod tests {
     fn what_is_written_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/index.dxti");
-        content().write(&path).unwrap();
-        content().write(&path).unwrap();
+        write(&path, &content().to_bytes()).unwrap();
+        write(&path, &content().to_bytes()).unwrap();
         let index = Index::open(&path).unwrap();
         assert_eq!(all(&index), content());
         assert_eq!(index.find("/p/b\u{e9}.py".as_bytes()).unwrap().facts().unwrap().bindings.len(), 1);
@@ -532,7 +532,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("index");
-        content().write(&path).unwrap();
+        write(&path, &content().to_bytes()).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
         assert!(Index::open(&path).is_none());
         assert!(Index::open(folder.path()).is_none());

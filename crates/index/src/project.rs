@@ -11,7 +11,7 @@ use dx_py_source::facts::{facts_of_bytes, Facts};
 use memmap2::Mmap;
 
 use crate::environment::Environment;
-use crate::format::{encode, short_hash, Content, FileRow, Folder, Index, Short};
+use crate::format::{self, encode, short_hash, Content, FileRow, Folder, Index, Short};
 use crate::resolve::{self, Source};
 use crate::settings::Settings;
 use crate::stamp::{now, Opened, Stamp};
@@ -103,10 +103,11 @@ impl Project {
             found.folders.iter().map(|(path, stamp)| Folder { path: bytes_of(path), stamp: stamp.kept(began) });
         let content =
             Content { key, folders: folders.collect(), files: files.into_iter().map(|file| file.row).collect(), tests };
+        let bytes = content.to_bytes();
         if let Some(place) = place {
-            let _ = content.write(place);
+            let _ = format::write(place, &bytes);
         }
-        let made = Bytes::Made(content.to_bytes());
+        let made = Bytes::Made(bytes);
         let index = Index::check(made).unwrap_or_else(|| {
             Index::check(Bytes::Made(Content::default().to_bytes())).expect("an empty index is one")
         });
@@ -191,14 +192,14 @@ fn read_all(found: &Found, before: Option<&Index>, began: u64) -> Vec<ReadFile> 
         thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS).min(count.div_ceil(PER_THREAD)).max(1);
     let next = AtomicUsize::new(0);
     let work = || {
-        let mut done = Vec::new();
+        let (mut done, mut text) = (Vec::new(), Vec::with_capacity(1 << 16));
         loop {
             let first = next.fetch_add(PER_THREAD / 2, Ordering::Relaxed);
             if first >= count {
                 return done;
             }
             for number in first..count.min(first + PER_THREAD / 2) {
-                done.push((number, read_one(&found.files[number], before, began)));
+                done.push((number, read_one(&found.files[number], before, began, &mut text)));
             }
         }
     };
@@ -217,29 +218,58 @@ fn read_all(found: &Found, before: Option<&Index>, began: u64) -> Vec<ReadFile> 
     all.into_iter().map(|(_, file)| file).collect()
 }
 
-fn read_one(path: &Path, before: Option<&Index>, began: u64) -> ReadFile {
+fn read_one(path: &Path, before: Option<&Index>, began: u64, text: &mut Vec<u8>) -> ReadFile {
     let name = bytes_of(path);
-    // The stamp first: what is written after it shows next time.
-    let stamp = Stamp::of(path).unwrap_or_default();
     let known = before.and_then(|index| index.find(&name));
-    if let Some(known) = known.as_ref().filter(|known| known.stamp() == stamp) {
-        if let (Some(facts), Some(encoded)) = (known.facts(), known.encoded()) {
-            let row =
-                FileRow { path: name, stamp: stamp.kept(began), content: known.content(), facts: encoded.to_vec() };
+    if let Some(known) = &known {
+        if let (true, Some(facts), Some(encoded)) =
+            (Stamp::of(path) == Some(known.stamp()), known.facts(), known.encoded())
+        {
+            let row = FileRow {
+                path: name,
+                stamp: known.stamp().kept(began),
+                content: known.content(),
+                facts: encoded.to_vec(),
+            };
             return ReadFile { row, facts, read: false };
         }
     }
-    let text = std::fs::read(path).unwrap_or_default();
-    let content = *blake3::hash(&text).as_bytes();
+    // What cannot be read has no stamp, and is looked at again each time.
+    text.clear();
+    let stamp = read_into(path, text).unwrap_or_default();
+    let content = *blake3::hash(text).as_bytes();
     let same = known
         .filter(|known| known.content() == content)
         .and_then(|known| Some((known.facts()?, known.encoded()?.to_vec())));
     let (facts, encoded) = same.unwrap_or_else(|| {
-        let facts = facts_of_bytes(&text);
+        let facts = facts_of_bytes(text);
         let encoded = encode(&facts);
         (facts, encoded)
     });
     ReadFile { row: FileRow { path: name, stamp: stamp.kept(began), content, facts: encoded }, facts, read: true }
+}
+
+/// The content of a regular file, and its stamp from before it was read: what is written after that shows next time.
+fn read_into(path: &Path, text: &mut Vec<u8>) -> Option<Stamp> {
+    use rustix::fs::{FileType, Mode, OFlags};
+    // Non-blocking: opening a named pipe would otherwise wait for somebody to write to it.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = rustix::fs::open(path, flags, Mode::empty()).ok()?;
+    let status = rustix::fs::fstat(&file).ok()?;
+    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+        return None;
+    }
+    text.reserve(usize::try_from(status.st_size).unwrap_or(0) + 1);
+    // There is room for one byte more than the file has: one call reads it all, and says with that that it is all.
+    let mut room = text.spare_capacity_mut().len();
+    loop {
+        let count = rustix::io::read(&file, rustix::buffer::spare_capacity(text)).ok()?;
+        if count < room {
+            return Some(Stamp::from_status(&status));
+        }
+        text.reserve(1 << 16);
+        room = text.spare_capacity_mut().len();
+    }
 }
 
 #[cfg(test)]
