@@ -1,6 +1,6 @@
 """Mutations of real projects' sources: does `dx-py test --affected` run every test whose outcome changes, and how few others?
 
-    python tests/conformance/replay.py [PROJECT...] [--mutations 60] [--seed 1] [--rivals testmon]
+    python tests/conformance/replay.py [PROJECT...] [--mutations 60] [--seed 1] [--rivals SITE-PACKAGES]
 
 For each mutation (one constant, comparison, returned value, statement or import of a source file) the whole suite runs under pytest,
 and then what `--affected` selects, with the history of the unchanged project. *Missed* is a test whose outcome has changed and that
@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +33,7 @@ PROJECTS = {
     "jinja2": "src/jinja2",
     "boltons": "boltons",
     "attrs": "src/attr",
-    "structlog": "src/structlog",
+    "parso": "parso",
     "click": "src/click",
     "flask": "src/flask",
 }
@@ -150,6 +150,11 @@ class Place:
                 found[name] = max(found.get(name, ""), entry["outcome"], key=["", "passed", "skipped", "failed"].index)
         return found
 
+    def with_path(self, folder: str) -> Place:
+        """The same, where modules are looked for in another folder, too."""
+        path = self.environment["PYTHONPATH"]
+        return replace(self, environment={**self.environment, "PYTHONPATH": os.pathsep.join([path, folder])})
+
     def full(self) -> dict[str, str] | None:
         return self.run(self.python, "-m", "pytest", *_QUIET)
 
@@ -157,15 +162,54 @@ class Place:
         return self.run(str(Path(sys.executable).with_name("dx-py")), "test", "--no-daemon", "--affected", *_QUIET)
 
 
+class Testmon:
+    """pytest-testmon, with the data of the unchanged project before each mutation."""
+
+    name = "testmon"
+
+    def __init__(self, place: Place, package: str, site: str) -> None:
+        self._place = place.with_path(site)
+        self._command = (place.python, "-m", "pytest", "-p", "testmon.pytest_testmon", "--testmon", *_FOR_RIVALS)
+        self._database = place.source / ".testmondata"
+        self._place.run(*self._command)
+        self._kept = self._database.read_bytes()
+
+    def run(self) -> dict[str, str] | None:
+        for path in self._database.parent.glob(".testmondata*"):
+            path.unlink()
+        self._database.write_bytes(self._kept)
+        return self._place.run(*self._command)
+
+
+class Impacted:
+    """pytest-impacted, which asks git what has changed."""
+
+    name = "impacted"
+
+    def __init__(self, place: Place, package: str, site: str) -> None:
+        self._place = place.with_path(site)
+        for args in (("init", "-q"), ("add", "-A"), ("-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "all")):
+            subprocess.run(["git", *args], cwd=place.source, check=True, capture_output=True)
+        options = ("--impacted", f"--impacted-module={package}", "--impacted-git-mode=unstaged", "--impacted-tests-dir=tests")
+        self._command = (place.python, "-m", "pytest", "-p", "pytest_impacted.plugin", *options, *_FOR_RIVALS)
+
+    def run(self) -> dict[str, str] | None:
+        return self._place.run(*self._command)
+
+
 _QUIET = ("-q", "--tb=no", "-p", "dx_staleness_recorder", "-p", "no:cacheprovider", "-p", "no:randomly")
+_FOR_RIVALS = ("-q", "--tb=no", "-p", "dx_staleness_recorder", "-p", "no:randomly")
+"""testmon needs the cache plugin."""
 
 
 def prepare(project: Path, python: str, folder: Path, checkout: Path) -> Place:
     source = folder / "source"
     shutil.copytree(project / "source", source, symlinks=True)
     site = next((project / "venv").glob("lib/python*/site-packages"))
+    # What an interpreter has itself comes before what was installed for another one.
+    first = subprocess.run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], capture_output=True, text=True, check=True)
     own = source / "src" if (source / "src").is_dir() else source
-    return Place(source, folder, environment_for(folder, python, [str(own), str(checkout), str(site)]), python)
+    return Place(source, folder, environment_for(folder, python, [str(own), str(checkout), first.stdout.strip(), str(site)]), python)
 
 
 def environment_for(folder: Path, python: str, paths: list[str]) -> dict[str, str]:
@@ -194,7 +238,11 @@ class Tally:
     left_out: int = 0
 
 
-def replay(name: str, place: Place, package: str, count: int, seed: int) -> Tally:
+def replay(name: str, place: Place, package: str, count: int, seed: int, rivals: str = "") -> Tally:
+    """Try *count* mutations of a project.
+
+    :param rivals: where other selectors are installed, if they are to be tried, too.
+    """
     tally = Tally()
     began = time.monotonic()
     base = place.full()
@@ -206,18 +254,31 @@ def replay(name: str, place: Place, package: str, count: int, seed: int) -> Tall
         place.affected()
     always = place.affected() or {}
     print(f"{name}: {len(base)} tests; {len(always)} run when nothing has changed; {len(unsteady)} unsteady", flush=True)
+    others = [(kind(place, package, rivals), Tally()) for kind in (Testmon, Impacted)] if rivals else []
     for path, mutation in choose(place.source / package, count, random.Random(seed)):
         before = path.read_bytes()
         path.write_bytes(mutation.apply(before))
         try:
             full, selected = place.full(), place.affected()
+            of_others = [rival.run() for rival, _ in others]
         finally:
             path.write_bytes(before)
         if full is None or selected is None:
             tally.left_out += 1
             continue
-        judge(tally, f"{path.relative_to(place.source)}:{mutation.line} {mutation.kind}: {mutation.text}", base, full, selected, unsteady)
+        what = f"{path.relative_to(place.source)}:{mutation.line} {mutation.kind}: {mutation.text}"
+        judge(tally, what, base, full, selected, unsteady)
+        for (_, other), chosen in zip(others, of_others, strict=True):
+            judge(other, what, base, full, chosen or {}, unsteady)
+    for rival, other in others:
+        print(f"  {rival.name} on the same: {len(other.missed)} changes missed; selected {shares(other)}", flush=True)
     return tally
+
+
+def shares(tally: Tally) -> str:
+    """The share of tests that was selected."""
+    found = tally.shares or [0.0]
+    return f"{statistics.median(found):.1%} (median), {statistics.fmean(found):.1%} (mean)"
 
 
 def form(test: str) -> str:
@@ -245,27 +306,27 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--corpus", type=Path, default=Path(os.environ.get("DX_PY_CORPUS", ROOT / ".corpus")))
     parser.add_argument("--python", default="", help="the interpreter; by default the project's own")
+    parser.add_argument("--rivals", default="", help="site-packages with pytest-testmon and pytest-impacted, to be tried beside")
     options = parser.parse_args()
-    shares: list[float] = []
+    every: list[float] = []
     bad = 0
     for name in options.projects:
         project = next(iter(sorted(options.corpus.glob(f"*/{name}"))), options.corpus / name)
         with tempfile.TemporaryDirectory() as folder:
             place = prepare(project, options.python or str(project / "venv/bin/python"), Path(folder), ROOT / "python")
-            tally = replay(name, place, PROJECTS[name], options.mutations, options.seed)
-        shares += tally.shares
+            tally = replay(name, place, PROJECTS[name], options.mutations, options.seed, options.rivals)
+        every += tally.shares
         bad += len(tally.missed) + len(tally.wrong)
         for line in [*(f"  MISSED {line}" for line in tally.missed[:20]), *(f"  WRONG {line}" for line in tally.wrong[:20])]:
             print(line)
-        median = statistics.median(tally.shares) if tally.shares else 0.0
         print(
             f"{name}: {len(tally.shares)} mutations, {tally.changed} change an outcome; {len(tally.missed)} changes missed, "
-            f"{len(tally.wrong)} wrong; selected {median:.1%} (median), {statistics.fmean(tally.shares or [0]):.1%} (mean); "
+            f"{len(tally.wrong)} wrong; selected {shares(tally)}; "
             f"{tally.left_out} too slow",
             flush=True,
         )
-    if shares:
-        print(f"all: selected {statistics.median(shares):.1%} of the tests on the median mutation; {bad} missed or wrong")
+    if every:
+        print(f"all: selected {statistics.median(every):.1%} of the tests on the median mutation; {bad} missed or wrong")
     return int(bad > 0)
 
 
