@@ -132,6 +132,8 @@ class Place:
     environment: dict[str, str]
     python: str
     patience: float = 600.0
+    shown: str = ""
+    """What the last run printed, its end."""
 
     def run(self, *command: str) -> dict[str, str] | None:
         """The worst outcome of each test that a command reports; None if it takes too long."""
@@ -139,9 +141,10 @@ class Place:
         record.unlink(missing_ok=True)
         environment = {**self.environment, "STALENESS_RECORD": str(record)}
         try:
-            subprocess.run(command, cwd=self.source, env=environment, capture_output=True, timeout=self.patience, check=False)
+            done = subprocess.run(command, cwd=self.source, env=environment, capture_output=True, timeout=self.patience, check=False)
         except subprocess.TimeoutExpired:
             return None
+        self.shown = f"exit {done.returncode}\n{(done.stdout + done.stderr)[-3000:].decode('utf-8', 'replace')}"
         found: dict[str, str] = {}
         for line in record.read_text().splitlines() if record.exists() else ():
             entry = json.loads(line)
@@ -260,6 +263,7 @@ def replay(name: str, place: Place, package: str, count: int, seed: int, rivals:
         path.write_bytes(mutation.apply(before))
         try:
             full, selected = place.full(), place.affected()
+            shown = place.shown
             of_others = [rival.run() for rival, _ in others]
         finally:
             path.write_bytes(before)
@@ -267,7 +271,10 @@ def replay(name: str, place: Place, package: str, count: int, seed: int, rivals:
             tally.left_out += 1
             continue
         what = f"{path.relative_to(place.source)}:{mutation.line} {mutation.kind}: {mutation.text}"
+        known = len(tally.missed) + len(tally.wrong)
         judge(tally, what, base, full, selected, unsteady)
+        if len(tally.missed) + len(tally.wrong) > known:
+            print(f"  {what}: dx-py ended with {shown}", flush=True)
         for (_, other), chosen in zip(others, of_others, strict=True):
             judge(other, what, base, full, chosen or {}, unsteady)
     for rival, other in others:

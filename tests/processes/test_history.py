@@ -206,3 +206,16 @@ def test_what_a_dead_process_has_run_is_run_again(project: DxPy) -> None:
     for _ in range(2):
         ended = affected(project)
         assert (ended.code, line(ended)) == (1, "affected: 2 of 4 tests"), str(ended)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_is_no_module_among_the_modules(project: DxPy, workers: str) -> None:
+    """Stand-ins that are gone, or raise whatever they are asked, as some packages leave behind."""
+    project.write(
+        "tests/test_strange.py",
+        "import sys\nimport weakref\n\n\nclass Thing:\n    pass\n\n\n"
+        "def test_strange():\n    thing = Thing()\n    sys.modules['gone'] = weakref.proxy(thing)\n    sys.modules['number'] = 5\n",
+    )
+    ended = affected(project, "-n", workers)
+    assert ended.code == 0 and "dx-py:" not in ended.out, str(ended)
+    assert "none of 4" in line(affected(project, "-n", workers))

@@ -92,6 +92,18 @@ class RunPlugin:
         finally:
             self.tower.journal.check()
 
+    def _remember(self, session: Any, watching: Watching) -> None:
+        """Keep what the run has found out. Whatever goes wrong here, the tests have run, and their outcomes stand."""
+        assert self.selection is not None
+        journal = self.tower.journal.fd
+        try:
+            self.selection.remember(session, journal, watching.parts())
+        except Exception as error:
+            watching.trouble = f"{type(error).__name__}: {error}"
+        self.audit = self.selection.told(journal, session)
+        if watching.trouble:
+            self.audit.append(f"dx-py: not remembered what all tests depend on: {watching.trouble}. They will run again.")
+
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         for line in self.audit:
             terminalreporter.write_line(line)
@@ -377,8 +389,7 @@ class RunPlugin:
             distribute.run_items(session, self.tower, self.hazard, lambda: self._after_fork(config), watching)
         finally:
             if watching is not None:
-                self.selection.remember(session, self.tower.journal.fd, watching.parts())
-                self.audit = self.selection.told(self.tower.journal.fd, session)
+                self._remember(session, watching)
             self.tower.page.item = None
             self.tower.page.phase = FINISH
             self.tower.page.doing = "finish:pytest_sessionfinish"

@@ -222,6 +222,8 @@ class Watching:
         assert recorder.owners is not None
         self._recorder, self._owners, self._session = recorder, recorder.owners, session
         self._told: list[Any] = []
+        self.trouble = ""
+        """What has gone wrong while it was found out what tests have read. They are not remembered, and run again."""
         self._alone = False
 
     def follow(self, page: Any, *, worker: bool = False) -> None:
@@ -246,13 +248,19 @@ class Watching:
         self._owners.ran.append((start, stop))
 
     def tell(self) -> Any:
-        """In a worker, at its end: what the run shall know, as plain values."""
-        part = self._part()
+        """In a worker, at its end: what the run shall know, as plain values; in words, what has gone wrong."""
+        try:
+            part = self._part()
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
         return (part.reads, part.needs, [tuple(module) for module in part.modules], list(part.installed))
 
     def hear(self, value: Any) -> None:
         """In the run: take in what a worker tells."""
-        self._told.append(value)
+        if isinstance(value, str):
+            self.trouble = value
+        else:
+            self._told.append(value)
 
     def parts(self) -> list[Part]:
         """What the processes have to tell that have run the tests."""

@@ -49,9 +49,9 @@ def _archive_of(path: str) -> str:
 
 def _take(name: str, module: Any, modules: dict[str, Loaded], installed: set[str]) -> None:
     try:
-        names = vars(module)
-    except TypeError:
-        return
+        names = dict(vars(module))
+    except (TypeError, ReferenceError):
+        return  # a lazy stand-in, or what is left of one
     path, folders = names.get("__file__"), names.get("__path__")
     folders = tuple(folder for folder in folders if isinstance(folder, str)) if folders is not None else ()
     if not isinstance(path, str):
