@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,19 @@ from staleness.edits import EDITS, Edit
 from staleness.selecting import Missed, Selecting, reports_by_test, try_edit
 
 WAYS = {"cold": ("--no-daemon", "-n1"), "workers": ("--no-daemon", "-n2"), "warm": ()}
+
+ALL_WAYS = bool(os.environ.get("DX_PY_ALL_WAYS"))
+"""Every edit in every way (`make soundness`), instead of each in one of them in turn."""
+
+
+def pairs(edits: Iterable[Edit]) -> list[Any]:
+    """The ways and edits to try."""
+    names = list(WAYS)
+    return [
+        pytest.param(way, edit, id=f"{way}-{edit}")
+        for number, edit in enumerate(edits)
+        for way in (names if ALL_WAYS else [names[number % len(names)]])
+    ]
 
 
 class Shared:
@@ -31,14 +46,14 @@ class Shared:
         self._selecting = None
 
 
-@pytest.fixture(scope="module", params=list(WAYS))
+@pytest.fixture(scope="module")
 def shared(request: pytest.FixtureRequest) -> Iterator[Shared]:
     shared = Shared(request.param)
     yield shared
     shared.drop()
 
 
-@pytest.mark.parametrize("edit", [edit for edit in EDITS.values() if edit.prepare is None], ids=str)
+@pytest.mark.parametrize(("shared", "edit"), pairs(edit for edit in EDITS.values() if edit.prepare is None), indirect=["shared"])
 def test_edit(shared: Shared, edit: Edit) -> None:
     try:
         try_edit(edit, shared.get())
@@ -47,8 +62,7 @@ def test_edit(shared: Shared, edit: Edit) -> None:
         raise
 
 
-@pytest.mark.parametrize("way", list(WAYS))
-@pytest.mark.parametrize("edit", [edit for edit in EDITS.values() if edit.prepare is not None], ids=str)
+@pytest.mark.parametrize(("way", "edit"), pairs(edit for edit in EDITS.values() if edit.prepare is not None))
 def test_prepared_edit(place: DxPy, edit: Edit, way: str) -> None:
     try_edit(edit, Selecting.create(place, *WAYS[way]))
 

@@ -165,6 +165,10 @@ impl Settings {
         let norecursedirs =
             list("norecursedirs", &["*.egg", ".*", "_darcs", "build", "CVS", "dist", "node_modules", "venv", "{arch}"]);
         let python_files = list("python_files", &["test_*.py", "*_test.py"]);
+        // pytest expands them, in an order of its own.
+        for path in testpaths.iter().filter(|path| path.contains(['*', '?', '['])) {
+            doubts.push(format!("the pattern {path}"));
+        }
         for pattern in python_files.iter().filter(|pattern| pattern.contains('/')) {
             doubts.push(format!("the pattern {pattern}"));
         }
@@ -459,6 +463,8 @@ mod tests {
             "addopts = --doctest-modules",
             "addopts = -p plug",
             "python_files = a/test_*.py",
+            "testpaths = tests/*",
+            "testpaths = a te[s]ts",
             "usefixtures = a",
             "unheard = 1",
             "addopts = tests",
