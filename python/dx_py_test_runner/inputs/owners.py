@@ -63,6 +63,9 @@ class Owners:
         self._created: set[str] = set()
         self._made: set[tuple[int | None, str]] = set()
         self._temporary = os.path.join(tempfile.gettempdir(), "pytest-of-")
+        if os.getcwd().startswith(self._temporary):
+            # A project that lies where tests have their temporary files: what this run makes itself is known without that.
+            self._temporary = "\0"
         self._temporary_root = tempfile.gettempdir()
 
     def follow(self, page: Any) -> None:

@@ -400,7 +400,7 @@ def _texts(config: Any, read: frozenset[str]) -> dict[str, str]:
     values = {name: _plain(value) for name, value in vars(config.option).items() if name not in _NO_MATTER or name in (read & options.LATE) - _NEVER_MATTER}
     if COMMAND_LINE in read:
         values[COMMAND_LINE] = _plain(_arguments(config))
-    ini = {name: _plain(getattr(value, "value", value)) for name, value in dict(getattr(config, "_inicfg", None) or config.inicfg).items()}
+    ini = {name: _plain(getattr(value, "value", value)) for name, value in dict(config._inicfg if hasattr(config, "_inicfg") else config.inicfg).items()}
     plugins = sorted(f"{dist.project_name} {dist.version}" for _plugin, dist in config.pluginmanager.list_plugin_distinfo())
     return {
         "options": repr(sorted(values.items())),
