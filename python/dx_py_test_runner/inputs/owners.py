@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import CodeType
 from typing import Any
 
 from dx_py_test_runner.inputs.compare import metadata_names, visible_names
@@ -47,6 +48,9 @@ class Owners:
         """By a number that a fixture's definition has here."""
         self.items: dict[int, Reads] = {}
         """By the item's index."""
+        self.beneath: dict[tuple[str, str], Reads] = {}
+        """What was read beneath a function of the project, by its file and its qualified name: it may have kept what it found."""
+        self._kinds: dict[int, tuple[CodeType, tuple[str, str] | None, bool]] = {}
         self.uses: set[tuple[str, int, int]] = set()
         """Which fixtures were asked for at run time: by ``item`` or ``fixture``, its number, and the fixture's."""
         self.ran: list[tuple[int, int]] = []
@@ -58,7 +62,7 @@ class Owners:
         self._imports_in: int | None = None
         self.item_codes: dict[int, set[int]] = {}
         self.fixture_codes: dict[int, set[int]] = {}
-        self.executed = listen(self._is_of_project, self._codes)
+        self.executed = listen(self._is_of_project, self._codes, self._ends_stack)
         """Which functions were executed; None where nobody tells."""
         self._created: set[str] = set()
         self._made: set[tuple[int | None, str]] = set()
@@ -131,7 +135,7 @@ class Owners:
 
     def forget(self) -> None:
         """In a fork: what was read before it is somebody else's to tell."""
-        self.everybody, self.modules, self.ran = {}, {}, []
+        self.everybody, self.modules, self.beneath, self.ran = {}, {}, {}, []
 
     # ---- reads
 
@@ -153,6 +157,7 @@ class Owners:
         """Something was read. *name* is an absolute path where it is a path."""
         read = (kind, name)
         sinks = self._sinks()
+        sinks += [self.beneath.setdefault(function, {}) for function in self._functions()]
         if all(read in sink for sink in sinks):
             return
         if name[:1] == os.sep and self._is_own(name):
@@ -195,6 +200,34 @@ class Owners:
             sinks.append(self.everybody)
         return sinks
 
+    def _functions(self) -> set[tuple[str, str]]:
+        """The project's functions that are being executed, up to where pytest or a module's body begins."""
+        found = set()
+        frame = sys._getframe(2)
+        while frame is not None and frame.f_code.co_filename.startswith(_RECORDING):
+            frame = frame.f_back
+        while frame is not None:
+            _code, function, ends = self._kind_of(frame.f_code)
+            if ends:
+                break
+            if function is not None:
+                found.add(function)
+            frame = frame.f_back
+        return found
+
+    def _ends_stack(self, code: CodeType) -> bool:
+        return self._kind_of(code)[2]
+
+    def _kind_of(self, code: CodeType) -> tuple[CodeType, tuple[str, str] | None, bool]:
+        """The code itself, its file and name if it is a function of the project's, and whether what has called it does not matter."""
+        known = self._kinds.get(id(code))
+        if known is None:
+            name = code.co_filename
+            ends = code.co_name == "<module>" or "/_pytest/" in name or name.startswith((self._ours, *_OURS_FROZEN))
+            function = (name, code.co_qualname) if not ends and self._is_of_project(name) else None
+            known = self._kinds[id(code)] = (code, function, ends)
+        return known
+
     def _module(self) -> str | None:
         """The file of the innermost module body on the stack; '' if it is not the project's, None if there is none."""
         frame = sys._getframe(2)
@@ -218,11 +251,13 @@ class Owners:
             "modules": {name: _plain(reads) for name, reads in self.modules.items()},
             "fixtures": {number: _plain(reads) for number, reads in self.fixtures.items()},
             "items": {index: _plain(reads) for index, reads in self.items.items()},
+            "beneath": {function: _plain(reads) for function, reads in self.beneath.items()},
             "uses": list(self.uses),
             "ran": self.ran,
             "codes": [] if self.executed is None else self.executed.names(),
             "listened": [] if self.executed is None else sorted(self.executed.paths),
             "loading": [] if self.executed is None else sorted(self.executed.loading),
+            "callers": [] if self.executed is None else sorted(self.executed.callers),
             "item_codes": {index: sorted(codes) for index, codes in self.item_codes.items()},
             "fixture_codes": {number: sorted(codes) for number, codes in self.fixture_codes.items()},
         }
@@ -248,6 +283,7 @@ def status(path: str) -> str:
 
 
 _stat = os.stat
+_OURS_FROZEN = ("<dx_py_test_runner/", "<python/dx_py_test_runner/")
 _RECORDING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 
 STATES: dict[str, Callable[[str], Any]] = {

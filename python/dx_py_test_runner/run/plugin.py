@@ -161,8 +161,10 @@ class RunPlugin:
                 order_ahead(session, items)
             self._checkpoint("collected", session, profile and profile.with_items(session))
         self._stop_recording()
+        self.recorder.follow_hooks()
         result = yield
         self._session = session
+        self.recorder.pause()
         if self.collects_for_tests and (config.option.affected or config.option.changed is not None or settings.records(config)):
             self.selection = Selection(config, self.tower.job.env, self.began_ns, self.recorder.foreign_options())
             if config.option.why is None:
@@ -171,6 +173,9 @@ class RunPlugin:
                     self.line = self.selection.line(session)
             else:
                 self.explained = self.selection.explain(session, config.option.why)
+        if self.selection is None:
+            self.recorder.stop()
+        self.recorder.go_on()
         return result
 
     @pytest.hookimpl(tryfirst=True)

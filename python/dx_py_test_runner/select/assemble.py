@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from dx_py_test_runner.history.store import Claim, History, Memory
 from dx_py_test_runner.inputs import owners
 from dx_py_test_runner.select.closure import Graph, Loaded
+from dx_py_test_runner.select.keeping import keeps
 from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, DOUBT, FIND, LEVEL, TREE, World
 
 
@@ -64,17 +65,18 @@ class Assembler:
         self._config = tuple(config)
         self.history = History()
         self._module_claims: dict[str, list[Claim]] = {}
+        self._keepers: dict[str, frozenset[str] | None] = {}
 
     def add(self, part: Part, outcomes: Outcomes) -> None:
         """Remember the tests that one process has run."""
         graph = graph_of(self._world, part.modules)
         self._module_claims = {}
-        self._module_reads: Mapping[str, Any] = part.reads["modules"]
         self._codes, self._listened = part.reads["codes"], frozenset(part.reads["listened"])
         self._loading: dict[str, list[str]] = {}
         for number in part.reads["loading"]:
             path, function = self._codes[number]
             self._loading.setdefault(path, []).append(function)
+        self._take_kept(part)
         ground = self._ground(part, graph)
         fixtures = self._fixtures(part)
         of_roots: dict[Any, int] = {}
@@ -101,6 +103,27 @@ class Assembler:
                     sets.add(self._set_of_codes(codes))
                 self.history.remember(test.id, Memory(outcome, seconds, tuple(sorted(sets))))
 
+    def _take_kept(self, part: Part) -> None:
+        """What was read or executed beneath a function that may keep it is given to others too: to all who depend on the module."""
+        self._module_reads: dict[str, dict[Any, Any]] = {path: dict(reads) for path, reads in part.reads["modules"].items()}
+        for (path, function), reads in part.reads["beneath"].items():
+            if self._keeps(path, function):
+                known = self._module_reads.setdefault(path, {})
+                for read, state in reads.items():
+                    known.setdefault(read, state)
+        for number, caller in part.reads["callers"]:
+            if self._keeps(*self._codes[caller]):
+                path, function = self._codes[number]
+                self._loading.setdefault(path, []).append(function)
+
+    def _keeps(self, path: str, function: str) -> bool:
+        """Whether a function may keep something. One whose text is not known may."""
+        known = self._keepers.get(path)
+        if known is None:
+            found = self._world.outline(path)
+            known = self._keepers[path] = None if found is None or not found.level else frozenset(found.keepers)
+        return known is None or keeps(function, known)
+
     def lose(self, indexes: Iterable[int]) -> None:
         """Remember that nothing is known of these tests' latest runs: their processes have ended with what they had read."""
         for index in indexes:
@@ -113,8 +136,8 @@ class Assembler:
         everywhere = [(CONFIG, name, world.value(CONFIG, name)) for name in self._config]
         everywhere.append((CIRCUMSTANCES, "", world.value(CIRCUMSTANCES, "")))
         installed = [self._file(path) for path in part.installed]
-        known = {path for path in part.reads["modules"] if not graph.modules_of(path)}
-        lost = [claim for path in known for claim in self._claims(part.reads["modules"][path])]
+        known = {path for path in self._module_reads if not graph.modules_of(path)}
+        lost = [claim for path in known for claim in self._claims(self._module_reads[path])]
         reads = [*self._claims(part.reads["everybody"]), *lost]
         roots = {name for test in self._tests for name in test.roots}
         unexplained = graph.modules.keys() - graph.closure([*roots, *self._plugins])
