@@ -91,6 +91,8 @@ class Executed:
             if caller is not None:
                 self.callers.add((number, caller))
             frame = frame.f_back
+        if frame is None:
+            self.loading.add(number)  # in a thread of its own: for whom, is not seen
 
     def _listen(self, code: CodeType) -> None:
         """To all codes within *code*."""

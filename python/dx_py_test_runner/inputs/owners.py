@@ -22,6 +22,12 @@ FILE, KIND, LINK, STATUS, LIST, DISTS, ENV, PROCESS = "file", "kind", "link", "s
 """What may be read: a file's content, what is at a path, where a link leads, a file's size and times, the names in a folder, the
 distributions installed in a folder, a variable of the environment (``*``: all of them), and whatever another process reads."""
 
+ANY = "<any>"
+"""Stands for a function when what it reads is kept in any case."""
+
+_KEEPING = ("/linecache.py", "/mimetypes.py", "/gettext.py")
+"""Modules of the standard library that keep what they read."""
+
 Read = tuple[str, str]
 """A kind and a name: a path, a variable or a command."""
 
@@ -68,6 +74,8 @@ class Owners:
         self._made: set[tuple[int | None, str]] = set()
         self._temporary = os.path.join(tempfile.gettempdir(), "pytest-of-")
         self._temporary_root = tempfile.gettempdir()
+        # Looked for once in a process, and now it has been.
+        self.everybody.update({(ENV, name): None for name in ("TMPDIR", "TEMP", "TMP")})
 
     def follow(self, page: Any) -> None:
         """Tests run from now on in this process; *page* says which."""
@@ -151,7 +159,10 @@ class Owners:
         if self._page is None or self._running:
             return False
         item = self._page.item
-        return item is not None and item != self._imports_in and (kind, name) in self.items.get(item, ())
+        read = (kind, name)
+        if item is None or item == self._imports_in or read not in self.items.get(item, ()):
+            return False
+        return all(read in self.beneath.get(function, ()) for function in self._functions())
 
     def note(self, kind: str, name: str) -> None:
         """Something was read. *name* is an absolute path where it is a path."""
@@ -203,6 +214,7 @@ class Owners:
     def _functions(self) -> set[tuple[str, str]]:
         """The project's functions that are being executed, up to where pytest or a module's body begins."""
         found = set()
+        kept_anyway = False
         frame = sys._getframe(2)
         while frame is not None and frame.f_code.co_filename.startswith(_RECORDING):
             frame = frame.f_back
@@ -212,8 +224,11 @@ class Owners:
                 break
             if function is not None:
                 found.add(function)
+            kept_anyway = kept_anyway or frame.f_code.co_filename.endswith(_KEEPING)
             frame = frame.f_back
-        return found
+        # In a thread of its own: for whom, is not seen.
+        kept_anyway = kept_anyway or frame is None
+        return {(path, ANY) for path, _name in found} if kept_anyway else found
 
     def _ends_stack(self, code: CodeType) -> bool:
         return self._kind_of(code)[2]

@@ -107,7 +107,7 @@ class Assembler:
         """What was read or executed beneath a function that may keep it is given to others too: to all who depend on the module."""
         self._module_reads: dict[str, dict[Any, Any]] = {path: dict(reads) for path, reads in part.reads["modules"].items()}
         for (path, function), reads in part.reads["beneath"].items():
-            if self._keeps(path, function):
+            if function == owners.ANY or self._keeps(path, function):
                 known = self._module_reads.setdefault(path, {})
                 for read, state in reads.items():
                     known.setdefault(read, state)

@@ -12,7 +12,7 @@ START = "import functools\nimport os\nfrom pathlib import Path\n\n\n"
 
 def given_twice(module: str, value: str = "get()", **more: str) -> Prepare:
     """Two tests in two files, each of which reports what *value* of the module `app.kept` is."""
-    test = "import app.kept\nfrom app.kept import *\n\n\ndef test_value(record_property):\n    record_property('value', VALUE)\n"
+    test = "import os\n\nimport app.kept\nfrom app.kept import *\n\n\ndef test_value(record_property):\n    record_property('value', VALUE)\n"
     test = test.replace("VALUE", value)
     return files(**{"app__kept": START + module, "tests__test_first": test, "tests__test_second": test, "data__own_DOT_txt": "1\n", **more})
 
@@ -29,14 +29,35 @@ for _name, _value, _module in (
     ("class", "C.get()", f"class C:\n    known = None\n\n    @classmethod\n    def get(cls):\n        if cls.known is None:\n            cls.known = {READ}\n        return cls.known\n"),
     ("cached_property", "ONE.value", f"class _C:\n    @functools.cached_property\n    def value(self):\n        return {READ}\n\n\nONE = _C()\n"),
     ("own_decorator", "get()", f"def once(function):\n    known = []\n\n    def inner():\n        if not known:\n            known.append(function())\n        return known[0]\n\n    return inner\n\n\n@once\ndef get():\n    return {READ}\n"),
+    ("thread", "get()", f"from concurrent.futures import ThreadPoolExecutor\n\n_known = None\n\n\ndef read():\n    return {READ}\n\n\ndef get():\n    global _known\n    if _known is None:\n        _known = ThreadPoolExecutor(1).submit(read).result()\n    return _known\n"),
     ("lambda", "get()", f"get = functools.cache(lambda: {READ})\n"),
     ("function_wrapped_later", "get()", f"def read():\n    return {READ}\n\n\nget = functools.cache(read)\n"),
 ):
     named(f"data_file_kept_by_{_name}", given_twice(_module, _value), _write_other_number)
 
 named(
+    "source_read_twice",
+    given_twice("import inspect\n\n\ndef f():\n    return 1  # one\n\n\ndef source():\n    return inspect.getsource(f)\n", "source()"),
+    lambda scene, rng: scene.change("app/kept.py", "# one", f"# {rng.random()}"),
+)
+named(
+    "line_read_twice",
+    given_twice("import linecache\n\n\ndef line():\n    return linecache.getline('data/own.txt', 1)\n", "line()"),
+    _write_other_number,
+)
+named(
+    "folder_for_temporary_files",
+    files(tests__test_one="import tempfile\n\n\ndef test_value(record_property):\n    record_property('value', tempfile.gettempdir())\n"),
+    lambda scene, rng: set_variable(scene, "TMPDIR", "/var/tmp"),
+)
+named(
     "variable_kept_by_cached_function",
     given_twice("@functools.cache\ndef get():\n    return os.environ.get('STALENESS_KEPT')\n"),
+    lambda scene, rng: set_variable(scene, "STALENESS_KEPT", str(rng.random())),
+)
+named(
+    "variable_read_before_it_is_kept",
+    given_twice("@functools.cache\ndef get():\n    return os.environ.get('STALENESS_KEPT')\n", "(os.environ.get('STALENESS_KEPT') if __name__.endswith('first') else '', get())[1]"),
     lambda scene, rng: set_variable(scene, "STALENESS_KEPT", str(rng.random())),
 )
 named(
