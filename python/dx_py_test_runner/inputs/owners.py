@@ -22,6 +22,9 @@ FILE, KIND, LINK, STATUS, LIST, DISTS, ENV, PROCESS = "file", "kind", "link", "s
 """What may be read: a file's content, what is at a path, where a link leads, a file's size and times, the names in a folder, the
 distributions installed in a folder, a variable of the environment (``*``: all of them), and whatever another process reads."""
 
+LOAD = "load"
+"""A read like these: a module was loaded from a file, perhaps under no name that importlib still knows in the end."""
+
 ANY = "<any>"
 """Stands for a function when what it reads is kept in any case."""
 
@@ -68,7 +71,7 @@ class Owners:
         self._imports_in: int | None = None
         self.item_codes: dict[int, set[int]] = {}
         self.fixture_codes: dict[int, set[int]] = {}
-        self.executed = listen(self._is_of_project, self._codes, self._ends_stack)
+        self.executed = listen(self.is_of_project, self._codes, self._ends_stack)
         """Which functions were executed; None where nobody tells."""
         self._created: set[str] = set()
         self._made: set[tuple[int | None, str]] = set()
@@ -88,7 +91,8 @@ class Owners:
             self.executed.narrow()
             self.executed.restart()
 
-    def _is_of_project(self, filename: str) -> bool:
+    def is_of_project(self, filename: str) -> bool:
+        """Whether a file of code is the project's own."""
         return (
             filename[:1] == os.sep
             and not filename.startswith(self._ours)
@@ -239,7 +243,7 @@ class Owners:
         if known is None:
             name = code.co_filename
             ends = code.co_name == "<module>" or "/_pytest/" in name or name.startswith((self._ours, *_OURS_FROZEN))
-            function = (name, code.co_qualname) if not ends and self._is_of_project(name) else None
+            function = (name, code.co_qualname) if not ends and self.is_of_project(name) else None
             known = self._kinds[id(code)] = (code, function, ends)
         return known
 
@@ -253,7 +257,7 @@ class Owners:
                 if not filename.startswith(_RECORDING):
                     return None
             elif code.co_name == "<module>":
-                return filename if self._is_of_project(filename) else ""
+                return filename if self.is_of_project(filename) else ""
             frame = frame.f_back
         return None
 
@@ -303,6 +307,7 @@ _RECORDING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 
 STATES: dict[str, Callable[[str], Any]] = {
     FILE: stamp,
+    LOAD: stamp,
     KIND: what_is,
     LINK: lambda path: link_target(path) or "",
     STATUS: status,

@@ -492,8 +492,11 @@ class Recorder:
             if self.owners is not None:
                 self.owners.note_written(name)
             return
-        if self.owners is not None and not _loads_code(name):
-            self._own_file(name)
+        if self.owners is not None:
+            if not _loads_code(name):
+                self._own_file(name)
+            elif self.owners.is_of_project(source := (name.endswith(".pyc") and _source_of(name)) or name):
+                self._own(owners.LOAD, source)
         if name.endswith(".pyc"):
             name = _source_of(name) or name
         self._note_file(name)

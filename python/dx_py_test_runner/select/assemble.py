@@ -76,6 +76,7 @@ class Assembler:
         for number in part.reads["loading"]:
             path, function = self._codes[number]
             self._loading.setdefault(path, []).append(function)
+        self._graph = graph
         self._take_kept(part)
         ground = self._ground(part, graph)
         fixtures = self._fixtures(part)
@@ -243,12 +244,23 @@ class Assembler:
                     yield (DOUBT, f"{world.short(name)} was written to while the tests ran", None)
                 else:
                     yield (kind, world.short(name), value)
+            elif kind == owners.LOAD:
+                if not self._graph.modules_of(name):
+                    yield from self._of_file_loaded(name)
             elif kind == owners.PROCESS:
                 yield from self._of_process(name)
             elif kind == owners.ENV:
                 yield (kind, name, world.value(kind, name))
             else:
                 yield (kind, world.short(name), world.as_value(kind, state))
+
+    def _of_file_loaded(self, path: str) -> Iterable[Claim]:
+        """A module that was loaded and is forgotten again."""
+        short = self._world.short(path)
+        if self._world.changed_lately(path):
+            yield (DOUBT, f"{short} was written to while it was being used", None)
+        else:
+            yield (CODE, short, self._world.value(CODE, short))
 
     def _of_process(self, command: str) -> Iterable[Claim]:
         """Nobody sees what another process reads: any file of the project, and any variable, for all we know."""

@@ -131,3 +131,19 @@ for _name, _way in (
         ),
         number_in("app/reached.py", "VALUE = "),
     )
+
+for _name, _code in (
+    ("from_a_file", "    spec = importlib.util.spec_from_file_location('other', 'app/reached.py')\n    module = importlib.util.module_from_spec(spec)\n    spec.loader.exec_module(module)\n    value = module.VALUE\n"),
+    ("and_forgotten", "    import app.reached\n    value = app.reached.VALUE\n    del sys.modules['app.reached']\n"),
+):
+    named(
+        f"module_loaded_{_name}",
+        files(app__reached="VALUE = 1\n", tests__test_one=f"import importlib.util\nimport sys\n\n\ndef test_value(record_property):\n{_code}    record_property('value', value)\n"),
+        number_in("app/reached.py", "VALUE = "),
+    )
+
+named(
+    "module_of_computed_name_appears",
+    files(tests__test_one="import importlib.util\n\n\ndef test_value(record_property):\n    record_property('value', importlib.util.find_spec('to_' + 'come') is None)\n"),
+    lambda scene, rng: scene.write("to_come.py", "\n"),
+)
