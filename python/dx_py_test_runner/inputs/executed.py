@@ -22,17 +22,21 @@ class Executed:
 
     :param is_own: whether the file of this name is the project's.
     :param sink: where the numbers of codes belong that are begun now; None: to their modules alone.
+    :param ends: whether nothing that has called this code matters.
     """
 
-    def __init__(self, is_own: Callable[[str], bool], sink: Callable[[], set[int] | None]) -> None:
+    def __init__(self, is_own: Callable[[str], bool], sink: Callable[[], set[int] | None], ends: Callable[[CodeType], bool]) -> None:
         self._is_own = is_own
         self._sink = sink
+        self._ends = ends
         self._numbers: dict[int, int] = {}
         self._codes: list[CodeType] = []
         self.paths: set[str] = set()
         """Files of which all functions are listened to."""
         self.loading: set[int] = set()
         """Numbers of codes that were begun while modules were being loaded."""
+        self.callers: set[tuple[int, int]] = set()
+        """Numbers of a code that was begun, and of one beneath which that happened, be it itself."""
         self._wide = True
         monitoring = _monitoring
         monitoring.use_tool_id(_TOOL, _NAME)
@@ -77,7 +81,18 @@ class Executed:
             self.loading.add(number)
         if sink is not None:
             sink.add(number)
+            self._note_callers(number)
         return _monitoring.DISABLE
+
+    def _note_callers(self, number: int) -> None:
+        frame = sys._getframe(2)
+        while frame is not None and not self._ends(frame.f_code):
+            caller = self._numbers.get(id(frame.f_code))
+            if caller is not None:
+                self.callers.add((number, caller))
+            frame = frame.f_back
+        if frame is None:
+            self.loading.add(number)  # in a thread of its own: for whom, is not seen
 
     def _listen(self, code: CodeType) -> None:
         """To all codes within *code*."""
@@ -94,8 +109,8 @@ class Executed:
         return [(code.co_filename, code.co_qualname) for code in self._codes]
 
 
-def listen(is_own: Callable[[str], bool], sink: Callable[[], set[int] | None]) -> Executed | None:
+def listen(is_own: Callable[[str], bool], sink: Callable[[], set[int] | None], ends: Callable[[CodeType], bool]) -> Executed | None:
     """Listen if the interpreter can, and nobody else has taken our place."""
     if _monitoring is None or _monitoring.get_tool(_TOOL) is not None:
         return None
-    return Executed(is_own, sink)
+    return Executed(is_own, sink, ends)

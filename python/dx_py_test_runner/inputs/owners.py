@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import CodeType
 from typing import Any
 
 from dx_py_test_runner.inputs.compare import HASH_LIMIT, metadata_names, visible_names
@@ -20,6 +21,15 @@ from dx_py_test_runner.inputs.stamp import content_hash, link_target, stamp, wha
 FILE, KIND, LINK, STATUS, LIST, DISTS, ENV, PROCESS = "file", "kind", "link", "status", "list", "dists", "env", "process"
 """What may be read: a file's content, what is at a path, where a link leads, a file's size and times, the names in a folder, the
 distributions installed in a folder, a variable of the environment (``*``: all of them), and whatever another process reads."""
+
+LOAD = "load"
+"""A read like these: a module was loaded from a file, perhaps under no name that importlib still knows in the end."""
+
+ANY = "<any>"
+"""Stands for a function when what it reads is kept in any case."""
+
+_KEEPING = ("/linecache.py", "/mimetypes.py", "/gettext.py")
+"""Modules of the standard library that keep what they read."""
 
 Read = tuple[str, str]
 """A kind and a name: a path, a variable or a command."""
@@ -47,6 +57,9 @@ class Owners:
         """By a number that a fixture's definition has here."""
         self.items: dict[int, Reads] = {}
         """By the item's index."""
+        self.beneath: dict[tuple[str, str], Reads] = {}
+        """What was read beneath a function of the project, by its file and its qualified name: it may have kept what it found."""
+        self._kinds: dict[int, tuple[CodeType, tuple[str, str] | None, bool]] = {}
         self.uses: set[tuple[str, int, int]] = set()
         """Which fixtures were asked for at run time: by ``item`` or ``fixture``, its number, and the fixture's."""
         self.ran: list[tuple[int, int]] = []
@@ -58,7 +71,7 @@ class Owners:
         self._imports_in: int | None = None
         self.item_codes: dict[int, set[int]] = {}
         self.fixture_codes: dict[int, set[int]] = {}
-        self.executed = listen(self._is_of_project, self._codes)
+        self.executed = listen(self.is_of_project, self._codes, self._ends_stack)
         """Which functions were executed; None where nobody tells."""
         self._created: set[str] = set()
         self._made: set[tuple[int | None, str]] = set()
@@ -67,6 +80,8 @@ class Owners:
             # A project that lies where tests have their temporary files: what this run makes itself is known without that.
             self._temporary = "\0"
         self._temporary_root = tempfile.gettempdir()
+        # Looked for once in a process, and now it has been.
+        self.everybody.update({(ENV, name): None for name in ("TMPDIR", "TEMP", "TMP")})
 
     def follow(self, page: Any) -> None:
         """Tests run from now on in this process; *page* says which."""
@@ -79,7 +94,8 @@ class Owners:
             self.executed.narrow()
             self.executed.restart()
 
-    def _is_of_project(self, filename: str) -> bool:
+    def is_of_project(self, filename: str) -> bool:
+        """Whether a file of code is the project's own."""
         return (
             filename[:1] == os.sep
             and not filename.startswith(self._ours)
@@ -134,7 +150,7 @@ class Owners:
 
     def forget(self) -> None:
         """In a fork: what was read before it is somebody else's to tell."""
-        self.everybody, self.modules, self.ran = {}, {}, []
+        self.everybody, self.modules, self.beneath, self.ran = {}, {}, {}, []
 
     # ---- reads
 
@@ -150,12 +166,16 @@ class Owners:
         if self._page is None or self._running:
             return False
         item = self._page.item
-        return item is not None and item != self._imports_in and (kind, name) in self.items.get(item, ())
+        read = (kind, name)
+        if item is None or item == self._imports_in or read not in self.items.get(item, ()):
+            return False
+        return all(read in self.beneath.get(function, ()) for function in self._functions())
 
     def note(self, kind: str, name: str) -> None:
         """Something was read. *name* is an absolute path where it is a path."""
         read = (kind, name)
         sinks = self._sinks()
+        sinks += [self.beneath.setdefault(function, {}) for function in self._functions()]
         if all(read in sink for sink in sinks):
             return
         if name[:1] == os.sep and self._is_own(name):
@@ -201,6 +221,38 @@ class Owners:
             sinks.append(self.everybody)
         return sinks
 
+    def _functions(self) -> set[tuple[str, str]]:
+        """The project's functions that are being executed, up to where pytest or a module's body begins."""
+        found = set()
+        kept_anyway = False
+        frame = sys._getframe(2)
+        while frame is not None and frame.f_code.co_filename.startswith(_RECORDING):
+            frame = frame.f_back
+        while frame is not None:
+            _code, function, ends = self._kind_of(frame.f_code)
+            if ends:
+                break
+            if function is not None:
+                found.add(function)
+            kept_anyway = kept_anyway or frame.f_code.co_filename.endswith(_KEEPING)
+            frame = frame.f_back
+        # In a thread of its own: for whom, is not seen.
+        kept_anyway = kept_anyway or frame is None
+        return {(path, ANY) for path, _name in found} if kept_anyway else found
+
+    def _ends_stack(self, code: CodeType) -> bool:
+        return self._kind_of(code)[2]
+
+    def _kind_of(self, code: CodeType) -> tuple[CodeType, tuple[str, str] | None, bool]:
+        """The code itself, its file and name if it is a function of the project's, and whether what has called it does not matter."""
+        known = self._kinds.get(id(code))
+        if known is None:
+            name = code.co_filename
+            ends = code.co_name == "<module>" or "/_pytest/" in name or name.startswith((self._ours, *_OURS_FROZEN))
+            function = (name, code.co_qualname) if not ends and self.is_of_project(name) else None
+            known = self._kinds[id(code)] = (code, function, ends)
+        return known
+
     def _module(self) -> str | None:
         """The file of the innermost module body on the stack; '' if it is not the project's, None if there is none."""
         frame = sys._getframe(2)
@@ -211,7 +263,7 @@ class Owners:
                 if not filename.startswith(_RECORDING):
                     return None
             elif code.co_name == "<module>":
-                return filename if self._is_of_project(filename) else ""
+                return filename if self.is_of_project(filename) else ""
             frame = frame.f_back
         return None
 
@@ -224,11 +276,13 @@ class Owners:
             "modules": {name: _plain(reads) for name, reads in self.modules.items()},
             "fixtures": {number: _plain(reads) for number, reads in self.fixtures.items()},
             "items": {index: _plain(reads) for index, reads in self.items.items()},
+            "beneath": {function: _plain(reads) for function, reads in self.beneath.items()},
             "uses": list(self.uses),
             "ran": self.ran,
             "codes": [] if self.executed is None else self.executed.names(),
             "listened": [] if self.executed is None else sorted(self.executed.paths),
             "loading": [] if self.executed is None else sorted(self.executed.loading),
+            "callers": [] if self.executed is None else sorted(self.executed.callers),
             "item_codes": {index: sorted(codes) for index, codes in self.item_codes.items()},
             "fixture_codes": {number: sorted(codes) for number, codes in self.fixture_codes.items()},
         }
@@ -267,10 +321,12 @@ def reading(path: str) -> tuple[Any, ...] | None:
 
 _readings: dict[str, tuple[Any, ...]] = {}
 _stat = os.stat
+_OURS_FROZEN = ("<dx_py_test_runner/", "<python/dx_py_test_runner/")
 _RECORDING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 
 STATES: dict[str, Callable[[str], Any]] = {
     FILE: reading,
+    LOAD: stamp,
     KIND: what_is,
     LINK: lambda path: link_target(path) or "",
     STATUS: status,

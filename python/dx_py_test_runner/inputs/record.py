@@ -155,6 +155,13 @@ class Recorder:
         if self.owners is None:
             self.owners = Owners(_is_stdlib, _PACKAGES, _OURS)
 
+    def follow_hooks(self) -> None:
+        """The record of loading has ended, but until tests run, hooks may read what all of them depend on."""
+        if self.owners is not None:
+            self._start()
+            self._by_level = False
+            self.quiet = False
+
     def follow_tests(self, page: Any) -> None:
         """Loading has ended, and its record with it: from here on only the owners of reads are noted.
 
@@ -185,6 +192,7 @@ class Recorder:
     def _start(self) -> None:
         self._on = True
         self._wrap_stat()
+        self._wrap_open()
         self._watch_environment()
 
     def stop(self) -> None:
@@ -384,11 +392,27 @@ class Recorder:
     def _stat_wrapper(self, original: Any) -> Any:
         @functools.wraps(original)
         def asked(path: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._on and not self._busy and not self.quiet and type(path) is not int and "dir_fd" not in kwargs:
-                self._note_question(path, original.__name__)
+            if self._on and not self._busy and not self.quiet and type(path) is not int:
+                folder = kwargs.get("dir_fd")
+                self._note_question(path if folder is None else _below(folder, path), original.__name__)
             return original(path, *args, **kwargs)
 
         return asked
+
+    def _wrap_open(self) -> None:
+        """The event of ``os.open`` does not tell of the folder that a path is relative to."""
+        original = self._originals["open"] = os.open
+
+        @functools.wraps(original)
+        def opened(path: Any, flags: int, *args: Any, **kwargs: Any) -> int:
+            folder = kwargs.get("dir_fd")
+            if folder is not None and self._on and not self._busy and not self.quiet:
+                self._audit("open", (_below(folder, path), None, flags))
+            return original(path, flags, *args, **kwargs)
+
+        os.open = opened
+        if original in os.supports_dir_fd:
+            os.supports_dir_fd.add(opened)
 
     def _note_question(self, path: Any, call: str) -> None:
         """Somebody asked whether *path* exists or what it is like."""
@@ -477,8 +501,11 @@ class Recorder:
             if self.owners is not None:
                 self.owners.note_written(name)
             return
-        if self.owners is not None and not _loads_code(name):
-            self._own_file(name)
+        if self.owners is not None:
+            if not _loads_code(name):
+                self._own_file(name)
+            elif self.owners.is_of_project(source := (name.endswith(".pyc") and _source_of(name)) or name):
+                self._own(owners.LOAD, source)
         if name.endswith(".pyc"):
             name = _source_of(name) or name
         self._note_file(name)
@@ -493,7 +520,7 @@ class Recorder:
 
     def _note_listing(self, path: Any, event: str) -> None:
         if isinstance(path, int):
-            return
+            path = _below(path, "")
         name = os.path.abspath(os.fsdecode(path if path is not None else "."))
         if self._ignored(name):
             return
@@ -612,6 +639,17 @@ class Recorder:
                 if names is not None and tail in names:
                     path = os.path.join(os.path.abspath(place), tail, "__init__.py")
                     self._seen.exists.setdefault(path, what_is(path))
+
+
+def _below(folder: int, path: Any) -> Any:
+    """*path* as it is seen from an open folder."""
+    try:
+        return os.path.join(_readlink(f"/proc/self/fd/{folder}"), os.fsdecode(path))
+    except (OSError, TypeError, ValueError):
+        return path
+
+
+_readlink = os.readlink
 
 
 def _source_of(pyc: str) -> str | None:
@@ -738,7 +776,7 @@ def _loads_code(name: str) -> bool:
         code = frame.f_code
         if code.co_name == "get_code" and code.co_filename == "<frozen importlib._bootstrap_external>":
             return True
-        if not _is_stdlib(code.co_filename):
+        if code.co_filename != __file__ and not _is_stdlib(code.co_filename):
             return code.co_filename.startswith(_OURS) or code.co_filename.endswith("/_pytest/assertion/rewrite.py")
         frame = frame.f_back
     return False

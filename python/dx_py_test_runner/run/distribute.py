@@ -40,6 +40,8 @@ def run_items(
     else:
         from dx_py_test_runner.run.coordinate import Coordinator
 
+        if watching is not None:
+            watching.leave_to_workers()
         Coordinator(session, tower, ids, groups, count, after_fork, watching).run()
     tower.pace.tell(len(ids), time.perf_counter() - began, alone=tower.alone)
 

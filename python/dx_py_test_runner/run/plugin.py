@@ -197,8 +197,10 @@ class RunPlugin:
         self._stop_recording()
         selects = config.option.affected or config.option.changed is not None or settings.records(config)
         everything = list(items)
+        self.recorder.follow_hooks()
         result = yield
         self._session = session
+        self.recorder.pause()
         if self.collects_for_tests and selects:
             read = frozenset(self.recorder.options_of_project)
             if self.selection is None:
@@ -213,6 +215,9 @@ class RunPlugin:
                     self.line = self.selection.line(session)
             else:
                 self.explained = self.selection.explain(session, config.option.why)
+        if self.selection is None:
+            self.recorder.stop()
+        self.recorder.go_on()
         return result
 
     @pytest.hookimpl(tryfirst=True)

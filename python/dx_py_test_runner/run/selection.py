@@ -30,7 +30,7 @@ from dx_py_test_runner.select.settled import NO_TEST
 from dx_py_test_runner.select.world import World
 from dx_py_test_runner.wire import journal
 
-_SCHEMA = "2"
+_SCHEMA = "3"
 """Of what claims say: memories of other ones tell nothing."""
 
 _NEVER_MATTER = frozenset({"numprocesses", "maxprocesses", "no_daemon", "isolation", "affected", "changed", "audit", "why", "history"})
@@ -234,6 +234,10 @@ class Watching:
         watch_wide(self._owners.within)
         self._recorder.follow_tests(page)
 
+    def leave_to_workers(self) -> None:
+        """This process runs no tests, and reads nothing for them from now on."""
+        self._recorder.stop()
+
     def begins(self) -> None:
         """Items are about to be run, the first of them at once."""
         self._owners.begins()
@@ -291,11 +295,16 @@ class Watching:
 def _behind(before: Part, value: Any) -> Part:
     """A worker's part, with what had been read *before* it was forked."""
     reads, needs, modules, installed = value
-    both = {name: dict(known) for name, known in before.reads["modules"].items()}
-    for name, known in reads["modules"].items():
-        both.setdefault(name, {}).update(known)
+    both = {kind: _merged(before.reads[kind], reads[kind]) for kind in ("modules", "beneath")}
     everybody = {**before.reads["everybody"], **reads["everybody"]}
-    return Part({**reads, "modules": both, "everybody": everybody}, needs, [Loaded(*module) for module in modules], installed)
+    return Part({**reads, **both, "everybody": everybody}, needs, [Loaded(*module) for module in modules], installed)
+
+
+def _merged(before: Any, after: Any) -> dict[Any, dict[Any, Any]]:
+    both = {name: dict(known) for name, known in before.items()}
+    for name, known in after.items():
+        both.setdefault(name, {}).update(known)
+    return both
 
 
 def move(config: Any, environment: dict[bytes, bytes], verb: str, name: str) -> int:

@@ -12,6 +12,7 @@ from dx_py_test_runner.inputs import owners
 from dx_py_test_runner.inputs.compare import NEVER
 from dx_py_test_runner.select import settled
 from dx_py_test_runner.select.closure import Graph, Loaded
+from dx_py_test_runner.select.keeping import keeps
 from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, DOUBT, FIND, LEVEL, TREE, World
 
 
@@ -76,17 +77,19 @@ class Assembler:
         self._files = files
         self.history = History()
         self._module_claims: dict[str, list[Claim]] = {}
+        self._keepers: dict[str, frozenset[str] | None] = {}
 
     def add(self, part: Part, outcomes: Outcomes) -> None:
         """Remember the tests that one process has run."""
         graph = graph_of(self._world, part.modules)
         self._module_claims = {}
-        self._module_reads: Mapping[str, Any] = part.reads["modules"]
         self._codes, self._listened = part.reads["codes"], frozenset(part.reads["listened"])
         self._loading: dict[str, list[str]] = {}
         for number in part.reads["loading"]:
             path, function = self._codes[number]
             self._loading.setdefault(path, []).append(function)
+        self._graph = graph
+        self._take_kept(part)
         ground = self._ground(part, graph)
         fixtures = self._fixtures(part)
         of_roots: dict[Any, int] = {}
@@ -117,6 +120,27 @@ class Assembler:
             if path in self._files:
                 self.history.remember(settled.key(self._world.short(path)), settled.memory_of(self._files[path], {*ground, number}))
 
+    def _take_kept(self, part: Part) -> None:
+        """What was read or executed beneath a function that may keep it is given to others too: to all who depend on the module."""
+        self._module_reads: dict[str, dict[Any, Any]] = {path: dict(reads) for path, reads in part.reads["modules"].items()}
+        for (path, function), reads in part.reads["beneath"].items():
+            if function == owners.ANY or self._keeps(path, function):
+                known = self._module_reads.setdefault(path, {})
+                for read, state in reads.items():
+                    known.setdefault(read, state)
+        for number, caller in part.reads["callers"]:
+            if self._keeps(*self._codes[caller]):
+                path, function = self._codes[number]
+                self._loading.setdefault(path, []).append(function)
+
+    def _keeps(self, path: str, function: str) -> bool:
+        """Whether a function may keep something. One whose text is not known may."""
+        known = self._keepers.get(path)
+        if known is None:
+            found = self._world.outline(path)
+            known = self._keepers[path] = None if found is None or not found.level else frozenset(found.keepers)
+        return known is None or keeps(function, known)
+
     def lose(self, indexes: Iterable[int]) -> None:
         """Remember that nothing is known of these tests' latest runs: their processes have ended with what they had read."""
         for index in indexes:
@@ -129,8 +153,8 @@ class Assembler:
         everywhere = [(CONFIG, name, world.value(CONFIG, name)) for name in self._config]
         everywhere.append((CIRCUMSTANCES, "", world.value(CIRCUMSTANCES, "")))
         installed = [self._file(path) for path in part.installed]
-        known = {path for path in part.reads["modules"] if not graph.modules_of(path)}
-        lost = [claim for path in known for claim in self._claims(part.reads["modules"][path])]
+        known = {path for path in self._module_reads if not graph.modules_of(path)}
+        lost = [claim for path in known for claim in self._claims(self._module_reads[path])]
         reads = [*self._claims(part.reads["everybody"]), *lost]
         roots = {name for test in self._tests for name in test.roots}
         unexplained = graph.modules.keys() - graph.closure([*roots, *self._plugins])
@@ -236,6 +260,9 @@ class Assembler:
                     yield (DOUBT, f"{world.short(name)} was written to while the tests ran", None)
                 else:
                     yield (kind, world.short(name), value)
+            elif kind == owners.LOAD:
+                if not self._graph.modules_of(name):
+                    yield from self._of_file_loaded(name)
             elif kind == owners.PROCESS:
                 yield from self._of_process(name)
             elif kind == owners.ENV and os.fsencode(name) in NEVER and (owners.ENV, "*") in reads:
@@ -244,6 +271,14 @@ class Assembler:
                 yield (kind, name, world.value(kind, name))
             else:
                 yield (kind, world.short(name), world.as_value(kind, state))
+
+    def _of_file_loaded(self, path: str) -> Iterable[Claim]:
+        """A module that was loaded and is forgotten again."""
+        short = self._world.short(path)
+        if self._world.changed_lately(path):
+            yield (DOUBT, f"{short} was written to while it was being used", None)
+        else:
+            yield (CODE, short, self._world.value(CODE, short))
 
     def _of_process(self, command: str) -> Iterable[Claim]:
         """Nobody sees what another process reads: any file of the project, and any variable, for all we know."""

@@ -10,6 +10,7 @@ from dx_py_test_runner._native import hash_bytes
 from dx_py_test_runner.history.store import Claim, History
 from dx_py_test_runner.inputs import owners
 from dx_py_test_runner.select.affected import Selector
+from dx_py_test_runner.select.closure import ALL
 from dx_py_test_runner.select.outline import Outline, outline
 from dx_py_test_runner.select.world import BODY, CODE, FIND, LEVEL, TREE
 
@@ -46,7 +47,8 @@ class Changes:
         if kind == owners.DISTS:
             return any(".dist-info" in path or ".egg" in path for path in self._paths)
         if kind == FIND:
-            return name.rpartition("\0")[2] in self._stems
+            stem = name.rpartition("\0")[2]
+            return stem in self._stems or (stem == ALL and bool(self._folders))
         path, _, function = name.partition("::")
         was = self._paths.get(path)
         if was is None:

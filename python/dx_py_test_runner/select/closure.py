@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from dx_py_test_runner.select.outline import Outline
 
+ALL = "*"
+"""Stands for all names in what a module has importlib look for."""
+
 
 class Loaded(NamedTuple):
     """A module of the project that is loaded."""
@@ -113,6 +116,8 @@ class Graph:
         targets = {name}
         outline = self._outlines.get(module.path)
         if outline is not None:
+            if outline.dynamic:
+                found.add(("", ALL))
             for level, target, names in outline.imports:
                 target = absolute(level, target, module.package)
                 targets.add(target)

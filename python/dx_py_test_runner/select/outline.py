@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from dx_py_test_runner._native import hash_bytes
+from dx_py_test_runner.select.keeping import keepers
 
 
 class Outline(NamedTuple):
@@ -25,6 +26,8 @@ class Outline(NamedTuple):
     """The same without the bodies of functions; with their docstrings, and with what kinds of functions they are."""
     bodies: tuple[tuple[str, str], ...] = ()
     """A hash of each function's body, without those of functions within it, by its qualified name."""
+    keepers: tuple[str, ...] = ()
+    """Qualified names of functions that may keep what they find (:mod:`select.keeping`)."""
 
     def body(self, name: str) -> str:
         """The hash of the function whose code has this qualified name: of that around it, if it has no body of its own (a lambda,
@@ -44,9 +47,10 @@ def outline(text: bytes) -> Outline:
     finder = _Finder()
     finder.visit(tree)
     imports, names, meaning = tuple(dict.fromkeys(finder.imports)), tuple(sorted(finder.names)), _hash(tree)
+    kept = tuple(sorted(set(keepers(tree))))
     bodies: dict[str, str] = {}
     _take_bodies(tree, "", bodies)
-    return Outline(imports, names, finder.dynamic, meaning, _hash(tree), tuple(sorted(bodies.items())))
+    return Outline(imports, names, finder.dynamic, meaning, _hash(tree), tuple(sorted(bodies.items())), kept)
 
 
 def _hash(*nodes: ast.AST) -> str:
@@ -90,6 +94,9 @@ _LOOKERS = frozenset(
 )
 """Functions by which modules are reached that no import statement names."""
 
+_NAMESPACES = frozenset({"getattr", "vars", "dir", "getmembers"})
+"""Functions that reach what is in their first argument, be it a package, by names that may be computed."""
+
 
 class _Finder(ast.NodeVisitor):
     def __init__(self) -> None:
@@ -97,16 +104,24 @@ class _Finder(ast.NodeVisitor):
         self.names: set[str] = set()
         self.dynamic = False
         self._aliases: dict[str, str] = {}
+        self._bound: dict[str, tuple[int, str]] = {}
+        """What names stand for that may be packages: the level and the name of an import."""
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
             self.imports.append((0, alias.name, ()))
             if alias.asname:
                 self._aliases[alias.asname] = alias.name
+            name = alias.asname or alias.name.partition(".")[0]
+            self._bound[name] = (0, alias.name if alias.asname else name)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         self.imports.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
         for alias in node.names:
+            self._bound[alias.asname or alias.name] = (node.level, f"{node.module}.{alias.name}" if node.module else alias.name)
+            renamed = alias.asname not in (None, alias.name)
+            if (node.module, alias.name) == ("sys", "modules") or (renamed and (alias.name in _IMPORTERS or alias.name in _LOOKERS)):
+                self.dynamic = True
             if not node.level:
                 self._aliases[alias.asname or alias.name] = f"{node.module}.{alias.name}"
 
@@ -114,7 +129,15 @@ class _Finder(ast.NodeVisitor):
         if isinstance(node.value, str) and len(node.value) < 200 and _DOTTED.fullmatch(node.value):
             self.names.add(node.value.rstrip("."))
 
+    def visit_Name(self, node: ast.Name) -> None:
+        if node.id in _IMPORTERS and isinstance(node.ctx, ast.Load):
+            self.dynamic = True  # not called here, but wherever it is handed to
+
     def visit_Attribute(self, node: ast.Attribute) -> None:
+        if node.attr in _IMPORTERS:
+            self.dynamic = True
+        elif node.attr == "__dict__":
+            self._take_all(node.value)
         parts, value = [node.attr], node.value
         while isinstance(value, ast.Attribute):
             parts.append(value.attr)
@@ -138,4 +161,19 @@ class _Finder(ast.NodeVisitor):
                 self.imports.append((level, first.value[level:], ()))
             else:
                 self.dynamic = True
+            for child in (*([node.func.value] if isinstance(node.func, ast.Attribute) else []), *node.args, *node.keywords):
+                self.visit(child)
+            return
+        elif name in _NAMESPACES and node.args and not (name == "getattr" and isinstance(node.args[1:2] and node.args[1], ast.Constant)):
+            self._take_all(node.args[0])
         self.generic_visit(node)
+
+    def _take_all(self, node: ast.AST) -> None:
+        """All that is in what an expression stands for, if that may be a package."""
+        below: list[str] = []
+        while isinstance(node, ast.Attribute):
+            below.insert(0, node.attr)
+            node = node.value
+        if isinstance(node, ast.Name) and node.id in self._bound:
+            level, target = self._bound[node.id]
+            self.imports.append((level, ".".join([target, *below]), ("*",)))

@@ -11,6 +11,7 @@ from dx_py_test_runner._native import hash_bytes
 from dx_py_test_runner.inputs import owners
 from dx_py_test_runner.inputs.compare import ALWAYS, HASH_LIMIT, NEVER
 from dx_py_test_runner.inputs.stamp import content_hash, stamp
+from dx_py_test_runner.select.closure import ALL
 from dx_py_test_runner.select.outline import Outline, outline
 
 CODE, LEVEL, BODY, FIND, CONFIG, TREE, CIRCUMSTANCES, DOUBT = (
@@ -201,7 +202,8 @@ class World:
     def _find(self, folders: Iterable[str], stem: str) -> str:
         found = []
         for folder in folders:
-            names = self._importable(folder).get(stem)
+            known = self._importable(folder)
+            names = sorted(name for names in known.values() for name in names) if stem == ALL else known.get(stem)
             if names:
                 found.append(f"{self.short(folder)}:{','.join(names)}")
         return ";".join(found)

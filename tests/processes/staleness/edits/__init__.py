@@ -56,4 +56,4 @@ def edit(
 
 
 # Importing the groups fills the table.
-from staleness.edits import code, foreign, inputs, layout, moments, settings, single  # noqa: E402, F401
+from staleness.edits import code, foreign, inputs, kept, layout, moments, settings, single  # noqa: E402, F401

@@ -1,0 +1,149 @@
+"""Edits of what one test reads or executes, and what others are given that come after it; and of what hooks read between loading and running."""
+
+from __future__ import annotations
+
+from staleness.edits import Prepare
+from staleness.edits.inputs import set_variable
+from staleness.edits.single import files, named, number_in
+
+READ = "(Path(__file__).parent.parent / 'data' / 'own.txt').read_text()"
+START = "import functools\nimport os\nfrom pathlib import Path\n\n\n"
+
+
+def given_twice(module: str, value: str = "get()", **more: str) -> Prepare:
+    """Two tests in two files, each of which reports what *value* of the module `app.kept` is."""
+    test = "import os\n\nimport app.kept\nfrom app.kept import *\n\n\ndef test_value(record_property):\n    record_property('value', VALUE)\n"
+    test = test.replace("VALUE", value)
+    return files(**{"app__kept": START + module, "tests__test_first": test, "tests__test_second": test, "data__own_DOT_txt": "1\n", **more})
+
+
+def _write_other_number(scene, rng) -> str:  # type: ignore[no-untyped-def]
+    scene.write("data/own.txt", f"{rng.randrange(100, 1000)}\n")
+    return "data/own.txt"
+
+
+for _name, _value, _module in (
+    ("cached_function", "get()", f"@functools.cache\ndef get():\n    return {READ}\n"),
+    ("global", "get()", f"_known = None\n\n\ndef get():\n    global _known\n    if _known is None:\n        _known = {READ}\n    return _known\n"),
+    ("dictionary", "get()", f"_known = {{}}\n\n\ndef get():\n    if 1 not in _known:\n        _known[1] = read()\n    return _known[1]\n\n\ndef read():\n    return {READ}\n"),
+    ("class", "C.get()", f"class C:\n    known = None\n\n    @classmethod\n    def get(cls):\n        if cls.known is None:\n            cls.known = {READ}\n        return cls.known\n"),
+    ("cached_property", "ONE.value", f"class _C:\n    @functools.cached_property\n    def value(self):\n        return {READ}\n\n\nONE = _C()\n"),
+    ("own_decorator", "get()", f"def once(function):\n    known = []\n\n    def inner():\n        if not known:\n            known.append(function())\n        return known[0]\n\n    return inner\n\n\n@once\ndef get():\n    return {READ}\n"),
+    ("thread", "get()", f"from concurrent.futures import ThreadPoolExecutor\n\n_known = None\n\n\ndef read():\n    return {READ}\n\n\ndef get():\n    global _known\n    if _known is None:\n        _known = ThreadPoolExecutor(1).submit(read).result()\n    return _known\n"),
+    ("lambda", "get()", f"get = functools.cache(lambda: {READ})\n"),
+    ("function_wrapped_later", "get()", f"def read():\n    return {READ}\n\n\nget = functools.cache(read)\n"),
+):
+    named(f"data_file_kept_by_{_name}", given_twice(_module, _value), _write_other_number)
+
+named(
+    "source_read_twice",
+    given_twice("import inspect\n\n\ndef f():\n    return 1  # one\n\n\ndef source():\n    return inspect.getsource(f)\n", "source()"),
+    lambda scene, rng: scene.change("app/kept.py", "# one", f"# {rng.random()}"),
+)
+named(
+    "line_read_twice",
+    given_twice("import linecache\n\n\ndef line():\n    return linecache.getline('data/own.txt', 1)\n", "line()"),
+    _write_other_number,
+)
+named(
+    "folder_for_temporary_files",
+    files(tests__test_one="import tempfile\n\n\ndef test_value(record_property):\n    record_property('value', tempfile.gettempdir())\n"),
+    lambda scene, rng: set_variable(scene, "TMPDIR", "/var/tmp"),
+)
+named(
+    "variable_kept_by_cached_function",
+    given_twice("@functools.cache\ndef get():\n    return os.environ.get('STALENESS_KEPT')\n"),
+    lambda scene, rng: set_variable(scene, "STALENESS_KEPT", str(rng.random())),
+)
+named(
+    "variable_read_before_it_is_kept",
+    given_twice("@functools.cache\ndef get():\n    return os.environ.get('STALENESS_KEPT')\n", "(os.environ.get('STALENESS_KEPT') if __name__.endswith('first') else '', get())[1]"),
+    lambda scene, rng: set_variable(scene, "STALENESS_KEPT", str(rng.random())),
+)
+named(
+    "function_whose_result_is_kept",
+    given_twice("from app.computing import compute\n\n\n@functools.cache\ndef get():\n    return compute()\n", app__computing="def compute():\n    return 1\n"),
+    number_in("app/computing.py", "return "),
+)
+named(
+    "cached_function_itself",
+    given_twice("@functools.cache\ndef get():\n    return 1\n"),
+    number_in("app/kept.py", "return "),
+)
+named(
+    "data_file_kept_for_all_by_a_session_fixture",
+    files(
+        tests__kept__conftest=f"{START}import pytest\n\n\nclass Lazy:\n    known = None\n\n    def get(self):\n        if self.known is None:\n            self.known = Path('data/own.txt').read_text()\n        return self.known\n\n\n@pytest.fixture(scope='session')\ndef lazy():\n    return Lazy()\n",
+        tests__kept__test_first="def test_value(lazy, record_property):\n    record_property('value', lazy.get())\n",
+        tests__kept__test_second="def test_value(lazy, record_property):\n    record_property('value', lazy.get())\n",
+        data__own_DOT_txt="1\n",
+    ),
+    _write_other_number,
+)
+
+# ---- hooks, and paths relative to an open folder
+
+
+def _hook(head: str) -> Prepare:
+    return files(
+        tests__hooked__conftest=f"import pytest\nfrom pathlib import Path\n\n\n{head}\n    session.config.own = Path('data/own.txt').read_text()\n",
+        tests__hooked__test_one="def test_value(pytestconfig, record_property):\n    record_property('value', pytestconfig.own)\n",
+        data__own_DOT_txt="1\n",
+    )
+
+
+named("data_file_of_modifyitems", _hook("def pytest_collection_modifyitems(session):"), _write_other_number)
+named("data_file_of_runtestloop", _hook("@pytest.hookimpl(tryfirst=True)\ndef pytest_runtestloop(session):"), _write_other_number)
+
+for _name, _expression in (
+    ("opened", "os.read(os.open('own.txt', os.O_RDONLY, dir_fd=folder), 9).decode()"),
+    ("asked_for", "os.stat('own.txt', dir_fd=folder).st_size"),
+):
+    named(
+        f"data_file_{_name}_in_an_open_folder",
+        files(
+            tests__test_one=f"import os\n\n\ndef test_value(record_property):\n    folder = os.open('data', os.O_RDONLY)\n    record_property('value', {_expression})\n    os.close(folder)\n",
+            data__own_DOT_txt="1\n",
+        ),
+        _write_other_number,
+    )
+named(
+    "open_folder_listed",
+    files(tests__test_one="import os\n\n\ndef test_value(record_property):\n    folder = os.open('data', os.O_RDONLY)\n    record_property('value', len(os.listdir(folder)))\n    os.close(folder)\n"),
+    lambda scene, rng: scene.write(f"data/new_{rng.randrange(100, 1000)}.txt", "\n"),
+)
+
+# ---- modules reached by names that are not in the text
+
+for _name, _way in (
+    ("by_another_name", "from importlib import import_module as load\n\n\ndef reach(name):\n    return load(name)\n"),
+    ("by_a_function_handed_on", "import importlib\n\nload = importlib.import_module\n\n\ndef reach(name):\n    return load(name)\n"),
+    ("from_the_table_of_modules", "from sys import modules\n\n\ndef reach(name):\n    return modules[name]\n"),
+    ("as_an_attribute", "import app as package\n\n\ndef reach(name):\n    return getattr(package, name.rpartition('.')[2])\n"),
+):
+    named(
+        f"module_reached_{_name}",
+        files(
+            app__reached="VALUE = 1\n",
+            app__reaching=_way,
+            tests__test_first="import app.reached\n\n\ndef test_first():\n    assert app.reached\n",
+            tests__test_second="from app.reaching import reach\n\n\ndef test_value(record_property):\n    record_property('value', reach('app.' + 'reached').VALUE)\n",
+        ),
+        number_in("app/reached.py", "VALUE = "),
+    )
+
+for _name, _code in (
+    ("from_a_file", "    spec = importlib.util.spec_from_file_location('other', 'app/reached.py')\n    module = importlib.util.module_from_spec(spec)\n    spec.loader.exec_module(module)\n    value = module.VALUE\n"),
+    ("and_forgotten", "    import app.reached\n    value = app.reached.VALUE\n    del sys.modules['app.reached']\n"),
+):
+    named(
+        f"module_loaded_{_name}",
+        files(app__reached="VALUE = 1\n", tests__test_one=f"import importlib.util\nimport sys\n\n\ndef test_value(record_property):\n{_code}    record_property('value', value)\n"),
+        number_in("app/reached.py", "VALUE = "),
+    )
+
+named(
+    "module_of_computed_name_appears",
+    files(tests__test_one="import importlib.util\n\n\ndef test_value(record_property):\n    record_property('value', importlib.util.find_spec('to_' + 'come') is None)\n"),
+    lambda scene, rng: scene.write("to_come.py", "\n"),
+)
