@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from dx_py_test_runner.select.keeping import keepers, keeps
+from dx_py_test_runner.select.keeping import handed, keepers, keeps
 
 KEEP = {
     "a global": "def f():\n    global v\n    v = g()\n",
@@ -53,3 +53,23 @@ def test_what_is_within_a_function_is_part_of_it() -> None:
     known = frozenset({"f", "C.m"})
     assert keeps("f.<locals>.<listcomp>", known) and keeps("C.m.<locals>.<genexpr>", known) and keeps("f.<locals>.<lambda>.<locals>.<lambda>", known)
     assert keeps("<lambda>", known) and not keeps("g.<locals>.<lambda>", known) and not keeps("f.<locals>.inner", known)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "get = functools.cache(raw.load)",
+        "from raw import load\nget = functools.cache(load)",
+        "from raw import load as found\nget = once(function=found)",
+        "class C:\n    get = staticmethod(cache(pack.raw.load))",
+    ],
+)
+def test_a_function_may_be_kept_by_another_file(text):
+    given = frozenset(handed(ast.parse(text)))
+    assert keeps("load", frozenset(), given)
+    assert keeps("load.<locals>.<listcomp>", frozenset(), given)
+    assert not keeps("other", frozenset(), given)
+
+
+def test_what_is_called_within_a_function_is_not_handed_for_good():
+    assert "load" not in set(handed(ast.parse("def f():\n    return cache(raw.load)()")))

@@ -30,7 +30,7 @@ from dx_py_test_runner.select.settled import NO_TEST
 from dx_py_test_runner.select.world import World
 from dx_py_test_runner.wire import journal
 
-_SCHEMA = "3"
+_SCHEMA = "4"
 """Of what claims say: memories of other ones tell nothing."""
 
 _NEVER_MATTER = frozenset({"numprocesses", "maxprocesses", "no_daemon", "isolation", "affected", "changed", "audit", "why", "history"})

@@ -89,6 +89,8 @@ class Assembler:
             path, function = self._codes[number]
             self._loading.setdefault(path, []).append(function)
         self._graph = graph
+        outlines = [self._world.outline(module.path) for module in part.modules if module.path.endswith(".py")]
+        self._handed = frozenset(name for found in outlines if found is not None for name in found.handed)
         self._take_kept(part)
         ground = self._ground(part, graph)
         fixtures = self._fixtures(part)
@@ -139,7 +141,7 @@ class Assembler:
         if known is None:
             found = self._world.outline(path)
             known = self._keepers[path] = None if found is None or not found.level else frozenset(found.keepers)
-        return known is None or keeps(function, known)
+        return known is None or keeps(function, known, self._handed)
 
     def lose(self, indexes: Iterable[int]) -> None:
         """Remember that nothing is known of these tests' latest runs: their processes have ended with what they had read."""

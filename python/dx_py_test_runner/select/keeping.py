@@ -38,17 +38,29 @@ def keepers(tree: ast.Module) -> Iterator[str]:
     yield from _within(tree, "", wrapped)
 
 
-def keeps(name: str, known: frozenset[str]) -> bool:
+def handed(tree: ast.Module) -> Iterator[str]:
+    """The names, without those of modules and classes, of what a file hands, outside of functions, to others that may keep what
+    it gives: ``functools.cache(other.load)``."""
+    names = {alias.asname: alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names if alias.asname}
+    for call in _calls_outside(tree):
+        for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
+            name = _last_name(argument)
+            if name:
+                yield names.get(name, name)
+
+
+def keeps(name: str, known: frozenset[str], given: frozenset[str] = frozenset()) -> bool:
     """Whether the code of this qualified name may keep something.
 
     :param known: what :func:`keepers` gave for its file.
+    :param given: what :func:`handed` gave for all files.
     """
     while name.rpartition(".")[2].startswith("<"):
         outer, _, _last = name.rpartition(".<locals>.")
         if not outer:
             return name.endswith("<lambda>")  # bound to whatever, by whomever
         name = outer
-    return name in known
+    return name in known or name.rpartition(".")[2] in given
 
 
 def _within(node: ast.AST, prefix: str, wrapped: set[str]) -> Iterator[str]:

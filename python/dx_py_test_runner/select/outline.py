@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from dx_py_test_runner._native import hash_bytes
-from dx_py_test_runner.select.keeping import keepers
+from dx_py_test_runner.select.keeping import handed, keepers
 
 
 class Outline(NamedTuple):
@@ -28,6 +28,8 @@ class Outline(NamedTuple):
     """A hash of each function's body, without those of functions within it, by its qualified name."""
     keepers: tuple[str, ...] = ()
     """Qualified names of functions that may keep what they find (:mod:`select.keeping`)."""
+    handed: tuple[str, ...] = ()
+    """Names of what it hands to others that may keep what it gives."""
 
     def body(self, name: str) -> str:
         """The hash of the function whose code has this qualified name: of that around it, if it has no body of its own (a lambda,
@@ -47,10 +49,10 @@ def outline(text: bytes) -> Outline:
     finder = _Finder()
     finder.visit(tree)
     imports, names, meaning = tuple(dict.fromkeys(finder.imports)), tuple(sorted(finder.names)), _hash(tree)
-    kept = tuple(sorted(set(keepers(tree))))
+    kept, given = tuple(sorted(set(keepers(tree)))), tuple(sorted(set(handed(tree))))
     bodies: dict[str, str] = {}
     _take_bodies(tree, "", bodies)
-    return Outline(imports, names, finder.dynamic, meaning, _hash(tree), tuple(sorted(bodies.items())), kept)
+    return Outline(imports, names, finder.dynamic, meaning, _hash(tree), tuple(sorted(bodies.items())), kept, given)
 
 
 def _hash(*nodes: ast.AST) -> str:

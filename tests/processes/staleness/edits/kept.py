@@ -36,6 +36,11 @@ for _name, _value, _module in (
     named(f"data_file_kept_by_{_name}", given_twice(_module, _value), _write_other_number)
 
 named(
+    "data_file_kept_by_another_module",
+    given_twice("from app import raw\n\nget = functools.cache(raw.load)\n", app__raw=START + f"def load():\n    return {READ}\n"),
+    _write_other_number,
+)
+named(
     "source_read_twice",
     given_twice("import inspect\n\n\ndef f():\n    return 1  # one\n\n\ndef source():\n    return inspect.getsource(f)\n", "source()"),
     lambda scene, rng: scene.change("app/kept.py", "# one", f"# {rng.random()}"),
