@@ -48,6 +48,7 @@ class NoTower:
         self.page = StatusPage.create()
         self.journal = Journal.create()
         self.lasting = []
+        self.torn = []
 
     def tell(self, message, fds=()):
         """There is no supervisor."""

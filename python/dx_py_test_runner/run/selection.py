@@ -317,12 +317,12 @@ def move(config: Any, environment: dict[bytes, bytes], verb: str, name: str) -> 
         if verb == "export":
             with open(name, "w", encoding="utf-8") as file:
                 json.dump(store.exported(selection.history), file)
-            print(f"{sum(not test.startswith(NO_TEST) for test in selection.history.tests)} tests exported to {name}")
+            print(f"{_count(selection.history)} tests exported to {name}")
         else:
             with open(name, encoding="utf-8") as file:
                 found = store.imported(json.load(file))
             store.add(selection.path, found)
-            print(f"{len(found.tests)} tests imported from {name}")
+            print(f"{_count(found)} tests imported from {name}")
     except (OSError, ValueError) as error:
         sys.stderr.write(f"dx-py: {name} cannot be {verb}ed: {error}\n")
         return 4
@@ -441,3 +441,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return repr(sorted((str(key), _plain(one)) for key, one in value.items()))
     return str(value) if isinstance(value, os.PathLike) else type(value).__qualname__
+
+
+def _count(history: store.History) -> int:
+    return sum(not test.startswith(NO_TEST) for test in history.tests)
