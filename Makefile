@@ -100,7 +100,7 @@ soak: venv
 
 # Part a: every kind of edit. Part b: mutations of the corpus' projects, as many as MUTATIONS says.
 soundness: venv
-	DX_PY_ALL_WAYS=1 $(VENV_PYTHON) -m pytest tests/processes/test_affected.py tests/processes/test_history.py
+	DX_PY_ALL_WAYS=1 $(VENV_PYTHON) -m pytest tests/processes/test_affected.py tests/processes/test_history.py tests/processes/test_staleness.py
 	$(VENV_PYTHON) tests/conformance/replay.py --mutations $${MUTATIONS:-60} $(ARGS)
 
 bench: venv

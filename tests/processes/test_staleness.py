@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from dxpy import DxPy
-from staleness.edits import EDITS, Edit
+from staleness.edits import EDITS, OF_LOADING, Edit
 from staleness.edits.code import body_of_transitive_dependency
 from staleness.edits.layout import test_file_added as add_test_file
 from staleness.mix import Mix
@@ -79,7 +80,11 @@ def test_edit(shared: Shared, edit: Edit) -> None:
         try_edit(edit, trial)
 
 
-@pytest.mark.parametrize("edit", [edit for edit in EDITS.values() if edit.prepare is not None], ids=str)
+@pytest.mark.parametrize(
+    "edit",
+    [edit for edit in EDITS.values() if edit.prepare is not None and (edit.name in OF_LOADING or os.environ.get("DX_PY_ALL_WAYS"))],
+    ids=str,
+)
 def test_prepared_edit(place: DxPy, edit: Edit) -> None:
     try_edit(edit, Trial.create(place))
 
