@@ -65,6 +65,7 @@ class Selection:
         root = config.rootpath
         self.path = None if place is None else store.place(place, root, f"{_SCHEMA}\0{__version__}\0{pytest.__version__}")
         self._environment, self._began_ns = environment, began_ns
+        self._seen = {} if self.path is None else store.remembered(self.path, "dxseen")
         self.world = self._world_with(_search_path())
         self.history = store.History() if self.path is None else store.read(self.path)
         self.left_out = 0
@@ -86,7 +87,7 @@ class Selection:
             config=self._texts,
             search_path=search_path,
             began_ns=self._began_ns,
-            known={} if self.path is None else store.remembered(self.path, "dxseen"),
+            known=self._seen,
         )
 
     def look_again(self, read: frozenset[str]) -> None:
@@ -426,7 +427,7 @@ def _arguments(config: Any) -> list[str]:
     words = iter(config.invocation_params.args)
     kept = []
     for word in words:
-        if word in ("-n", "--why", "--audit"):
+        if word in ("-n", "--why", "--audit", "--tell"):
             next(words, None)
         elif not word.startswith(("-n", "--numprocesses", "--affected", "--changed", "--audit=", "--no-daemon")):
             kept.append(word)

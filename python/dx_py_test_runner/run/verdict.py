@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
+from pathlib import Path
 from typing import Any
 
 from dx_py_test_runner.engine.lean.items import node_ids
+from dx_py_test_runner.history import store
 
 
 def verdict_of(session: Any, exit_status: int, *, stopped: bool) -> dict[str, Any]:
@@ -44,7 +45,4 @@ def write(path: str, verdict: dict[str, Any]) -> None:
 
     :raises OSError: it cannot be written.
     """
-    fresh = f"{path}.{os.getpid()}"
-    with open(fresh, "w", encoding="utf-8") as file:
-        json.dump(verdict, file)
-    os.replace(fresh, path)
+    store.write(Path(path), json.dumps(verdict).encode())

@@ -14,8 +14,10 @@ import time
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from dx_py_test_runner._native import Changes
+from dx_py_test_runner.history import store
 from dx_py_test_runner.watch.files import folders, is_watched
 from dx_py_test_runner.watch.plan import Action, Ask, Leave, Say, Start, Stop, Verdict, Watch
 
@@ -161,11 +163,9 @@ class Loop:
 
     def _tell(self, path: str) -> None:
         """Say what fails, now that nothing is waited for but a save."""
-        fresh = f"{path}.{os.getpid()}"
+        told = {"code": self._watch.code, "failing": list(self._watch.failing)}
         try:
-            with open(fresh, "w", encoding="utf-8") as file:
-                json.dump({"code": self._watch.code, "failing": list(self._watch.failing)}, file)
-            os.replace(fresh, path)
+            store.write(Path(path), json.dumps(told).encode())
         except OSError as error:
             self._say(f"{path} cannot be written: {error.strerror}")
 
