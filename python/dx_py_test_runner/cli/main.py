@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 
 from dx_py_test_runner import __version__
+from dx_py_test_runner.cli.launch import own_options, run_as_module
 
 _HELP = """\
 dx-py: run any pytest suite, with pytest's outcomes
@@ -39,15 +39,14 @@ def main(argv: list[str]) -> int:
 
         return daemon_command(argv[1:])
     if verb == "doctor":
-        from dx_py_test_runner.cli.doctor import doctor_command
-
-        return doctor_command(argv[1:])
+        # Collects as a test run would, reports hazards, runs nothing.
+        return run_as_module(["test", "--no-daemon", "--doctor", *argv[1:]])
     if verb in ("why", "why-not"):
         if len(argv) < 2:
             sys.stderr.write(f"dx-py: {verb} needs the name of a test, as 'dx-py {verb} tests/test_a.py::test_b'\n")
             return 4
         return run_as_module(["test", "--no-daemon", "--affected", "--why", argv[1], *argv[2:]])
-    if verb == "test" and "--watch" in (argv[: argv.index("--")] if "--" in argv else argv):
+    if verb == "test" and "--watch" in own_options(argv):
         from dx_py_test_runner.cli.watch import watch_command
 
         return watch_command(argv[1:])
@@ -60,22 +59,3 @@ def main(argv: list[str]) -> int:
         return run_as_module(argv)
     sys.stderr.write(f"dx-py: there is no verb {verb!r}. 'dx-py --help' lists them; tests are run by 'dx-py test'.\n")
     return 4
-
-
-def run_as_module(argv: list[str] | None = None) -> int:
-    """Hand over to the launcher of this interpreter."""
-    argv = sys.argv[1:] if argv is None else argv
-    launcher = find_launcher()
-    if launcher is None:
-        return 3
-    os.execv(launcher, [launcher, *argv])
-
-
-def find_launcher() -> str | None:
-    """The launcher of this interpreter, which it will use, too; None, and the user knows, if there is none."""
-    beside = os.path.join(os.path.dirname(sys.executable), "dx-py")
-    launcher = beside if os.access(beside, os.X_OK) else shutil.which("dx-py")
-    if launcher is None:
-        sys.stderr.write(f"dx-py: the launcher is missing: it should be {beside}. Install the package again.\n")
-    os.environ["DX_PY_PYTHON"] = sys.executable
-    return launcher

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from dx_py_test_runner.cli.main import find_launcher
+from dx_py_test_runner.cli.launch import find_launcher, own_options
 
 
 def watch_command(args: list[str]) -> int:
@@ -12,7 +12,7 @@ def watch_command(args: list[str]) -> int:
 
     :param args: what stands behind ``dx-py test``.
     """
-    options = args[: args.index("--")] if "--" in args else args
+    options = own_options(args)
     if "--no-daemon" in options:
         sys.stderr.write("dx-py: --watch and --no-daemon exclude each other: a watch lives from what the daemon keeps loaded\n")
         return 4
