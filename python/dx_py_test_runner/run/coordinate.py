@@ -324,8 +324,9 @@ class Coordinator:
 
     def _release(self, events: list[tuple[str, int, Any]]) -> None:
         for kind, index, value in events:
-            if self._stop is not None:
-                return
+            # The warnings of a test follow its end, which is where a session stops.
+            if self._stop is not None and not (kind == journal.WARNING and index <= self._limit.value):
+                continue
             if kind == journal.PASSES:
                 self.tower.journal.append_records(value)
                 self._reporter.passed_run(self.session.items[index : index + len(value) // journal.RECORD_SIZE], value)
