@@ -63,6 +63,28 @@ def test_it_goes_with_its_level(telling: DxPy) -> None:
     telling.leave_nothing()
 
 
+def test_an_edit_that_is_taken_back_finds_its_level_again(telling: DxPy) -> None:
+    level, _spare = spare_of(telling)
+    telling.write("test_it.py", TELLS.replace('"loaded"', '"edited"'))
+    _pid, parent, *_, value = tell(telling)
+    assert (int(parent) == level, value) == (False, "edited")
+    telling.write("test_it.py", TELLS)
+    _pid, parent, *_, value = tell(telling)
+    assert (int(parent) == level, value) == (True, "loaded")
+    telling.leave_nothing()
+
+
+def test_a_level_is_not_true_again_while_anything_else_has_changed(telling: DxPy) -> None:
+    level, _spare = spare_of(telling)
+    telling.write("test_it.py", TELLS.replace('"loaded"', '"edited"'))
+    tell(telling)
+    telling.write("test_it.py", TELLS)
+    telling.write("conftest.py", "")
+    _pid, parent, *_, value = tell(telling)
+    assert (int(parent) == level, value) == (False, "loaded")
+    telling.leave_nothing()
+
+
 def test_the_next_run_does_without_one_that_is_gone(telling: DxPy) -> None:
     level, spare = spare_of(telling)
     os.kill(spare, signal.SIGKILL)

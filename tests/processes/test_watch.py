@@ -153,6 +153,34 @@ def test_a_save_during_a_run_stops_it_and_what_it_affects_runs(place: DxPy) -> N
     assert started.wait().code == 128 + signal.SIGTERM
 
 
+ENDS_LATE = """
+import os, time
+
+def pytest_unconfigure():
+    deadline = time.monotonic() + 30
+    while not os.path.exists("../ends") and time.monotonic() < deadline:
+        time.sleep(0.01)
+"""
+
+
+def test_a_verdict_is_said_before_the_run_has_ended_and_a_save_then_waits_for_that(project: DxPy) -> None:
+    project.write("conftest.py", ENDS_LATE)
+    started = project.start("test", "--watch")
+    log = Log(started)
+    assert "2 passed" in log.until(WAITS)
+    (launcher,) = Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split()
+    project.write("src/one.py", "VALUE = 7\n")
+    project.write("src/one.py", "VALUE = 8\n")
+    assert Path(f"/proc/{launcher}").exists()
+    (project.project.parent / "ends").touch()
+    shown = log.until(WAITS)
+    assert "assert 8 == 1" in shown
+    assert "broken by src/one.py" in shown
+    assert "test_two" not in shown, "what had passed was remembered after all"
+    started.send(signal.SIGINT)
+    assert started.wait().code == 2
+
+
 @pytest.mark.parametrize("wrong", ["--no-daemon", "--no-such-option"])
 def test_what_cannot_work_is_said(project: DxPy, wrong: str) -> None:
     started = project.start("test", "--watch", wrong)
