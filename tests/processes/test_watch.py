@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 from collections.abc import Iterator
@@ -151,6 +152,24 @@ def test_a_save_during_a_run_stops_it_and_what_it_affects_runs(place: DxPy) -> N
     assert "failed" not in shown
     started.send(signal.SIGTERM)
     assert started.wait().code == 128 + signal.SIGTERM
+
+
+def test_a_file_that_cannot_be_collected_fails(project: DxPy) -> None:
+    told = project.root / "told.json"
+    started = project.start("test", "--watch", "--tell", str(told))
+    log = Log(started)
+    log.until(WAITS)
+    told.unlink()
+    project.write("src/two.py", "VALUE = no_such_name\n")
+    shown = log.until(WAITS)
+    assert "broken by src/two.py" in shown
+    assert "1 failing" in shown
+    assert json.loads(told.read_text()) == {"code": 2, "failing": ["tests/test_two.py"]}
+    project.write("src/two.py", PROJECT["src/two.py"])
+    assert "fails no longer: tests/test_two.py" in log.until(WAITS)
+    assert json.loads(told.read_text()) == {"code": 0, "failing": []}
+    started.send(signal.SIGINT)
+    assert started.wait().code == 2
 
 
 ENDS_LATE = """

@@ -53,6 +53,9 @@ class RunPlugin:
         if recording or any(word.startswith(("--affected", "--changed")) for word in tower.job.args):
             self._tell_owners()
         self._stopped = False
+        """Whether pytest has been interrupted: by the user, or because it was asked to stop, or"""
+        self._broken = False
+        """because files could not be collected."""
         self._told: dict[str, Any] | None = None
         self.loaded = False
         self.collects_for_tests = False
@@ -393,6 +396,7 @@ class RunPlugin:
         """In the place of pytest's own loop: behind those of conftests and other plugins, which may do as they like."""
         config = session.config
         if session.testsfailed and not config.option.continue_on_collection_errors:
+            self._broken = True
             return None  # pytest's own loop raises the error
         if config.option.collectonly:
             return None
@@ -432,7 +436,8 @@ class RunPlugin:
     def pytest_verdict_is_told(self, session: Any, exitstatus: int) -> None:
         """When everybody else has had a say in the exit code."""
         if session.config.option.tell is not None:
-            self._told = verdict.verdict_of(session, exitstatus, stopped=self._stopped and not session.shouldstop)
+            stopped = self._stopped and not (session.shouldstop or self._broken)
+            self._told = verdict.verdict_of(session, exitstatus, stopped=stopped)
 
     @pytest.hookimpl(specname="pytest_unconfigure", tryfirst=True)
     def pytest_everything_is_said(self, config: Any) -> None:
