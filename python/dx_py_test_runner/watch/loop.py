@@ -126,7 +126,8 @@ class Loop:
         self._seen[path] = None
 
     def _timeout(self) -> float | None:
-        if not self._seen:
+        # A save that comes while a run remembers is told when that has ended: nothing is there to be stopped.
+        if not self._seen or (self._run is not None and self._is_judged):
             return None
         return max(0.0, min(self._last_seen + _QUIET, self._first_seen + _PATIENCE) - time.monotonic())
 
