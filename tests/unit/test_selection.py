@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import random
+import time
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dx_py_test_runner._native import hash_bytes
 from dx_py_test_runner.history import store
 from dx_py_test_runner.history.store import GENERATIONS, History, Memory
 from dx_py_test_runner.select.affected import Selector, failing_first
 from dx_py_test_runner.select.changed import Changes, Was
 from dx_py_test_runner.select.closure import Graph, Loaded, absolute
 from dx_py_test_runner.select.outline import meaning, outline
+from dx_py_test_runner.select.world import World
 
 # ---- outlines
 
@@ -361,3 +364,26 @@ def test_files_with_failing_tests_come_first_and_stay_whole():
     assert failing_first(files, [False] * 6) == [0, 1, 2, 3, 4, 5]
     assert failing_first(files, [False, False, False, True, False, False]) == [2, 3, 5, 0, 1, 4]
     assert failing_first([], []) == []
+
+
+# ---- the present, when tests have ended
+
+
+def test_what_changes_behind_the_verdict_is_not_what_the_tests_have_seen(tmp_path: Path) -> None:
+    for name in ("seen", "later"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "data.txt").write_text("one")
+    (tmp_path / "other.txt").write_text("one")
+    world = World(root=str(tmp_path), prefix="/nowhere", environment={}, config={}, search_path=[str(tmp_path / "seen")])
+    time.sleep(0.05)
+    world.close([], [str(tmp_path)], tree=False)
+    (tmp_path / "seen/module.py").touch()
+    (tmp_path / "conftest.py").touch()
+    (tmp_path / "data.txt").write_text("two")
+    assert world.value("find", "\0module") == "", "as it was"
+    assert world.value("kind", "{root}/conftest.py") == "", "as it was"
+    assert world.value("file", "{root}/data.txt") is None
+    assert world.value("file", "{root}/other.txt") == hash_bytes(b"one").hex()[:32]
+    assert world.value("find", "{root}/later\0module") is None, "nobody has looked"
+    assert world.value("kind", "{root}/later") is None
+    assert world.value("tree", "") is None
