@@ -62,7 +62,11 @@ def main() -> int:
             dx_py = prepare.install_program(prepared, program)
             source = place.root / "source"
             shutil.copytree(prepared.source, source, symlinks=True)
-            bench = Bench(source, prepared.venv / "bin", dx_py, place.environment(prepared.venv), place.root)
+            environment = place.environment(prepared.venv)
+            if (source / "src").is_dir():
+                # Else tests import the installed copy, and edits of the code have no effect.
+                environment["PYTHONPATH"] = str(source / "src")
+            bench = Bench(source, prepared.venv / "bin", dx_py, environment, place.root)
             return bench.measure(options.edits, options.check, random.Random(options.seed))
     except prepare.Failed as reason:
         print(reason, file=sys.stderr)

@@ -137,6 +137,15 @@ def test_changed_since_a_revision(project: DxPy) -> None:
     assert ended.code == 4 and "no-such-revision" in ended.err
 
 
+def test_what_is_looked_at_to_show_a_failure_is_no_input(project: DxPy) -> None:
+    project.write("tests/test_two.py", "def test_two():\n    assert 2 == 3\n")
+    affected(project)
+    project.run("history", "export", "out.json")
+    claims = json.loads((project.project / "out.json").read_text())["claims"]
+    modules = [name for kind, name, _value in claims if kind in ("link", "kind") and "site-packages/" in name]
+    assert modules == []
+
+
 def test_an_audit_runs_some_of_the_rest_and_tells(project: DxPy) -> None:
     """Something past all that is watched changes the outcome: that is what an audit is for."""
     project.write(

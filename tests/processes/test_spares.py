@@ -54,10 +54,34 @@ def test_it_serves_the_next_run_as_a_fork_made_for_it_would(telling: DxPy) -> No
 
 def test_it_goes_with_its_level(telling: DxPy) -> None:
     level, spare = spare_of(telling)
-    telling.write("test_it.py", TELLS.replace('"loaded"', '"edited"'))
-    *_, value = tell(telling)
-    assert value == "edited"
+    # A level that is not true waits for a while: the edit may be taken back.
+    for edit in ("edited", "again", "thrice", "finally"):
+        telling.write("test_it.py", TELLS.replace('"loaded"', f'"{edit}"'))
+        *_, value = tell(telling)
+        assert value == edit
     wait_until(lambda: not is_alive(level) and not is_alive(spare), "the level and its spare end")
+    telling.leave_nothing()
+
+
+def test_an_edit_that_is_taken_back_finds_its_level_again(telling: DxPy) -> None:
+    level, _spare = spare_of(telling)
+    telling.write("test_it.py", TELLS.replace('"loaded"', '"edited"'))
+    _pid, parent, *_, value = tell(telling)
+    assert (int(parent) == level, value) == (False, "edited")
+    telling.write("test_it.py", TELLS)
+    _pid, parent, *_, value = tell(telling)
+    assert (int(parent) == level, value) == (True, "loaded")
+    telling.leave_nothing()
+
+
+def test_a_level_is_not_true_again_while_anything_else_has_changed(telling: DxPy) -> None:
+    level, _spare = spare_of(telling)
+    telling.write("test_it.py", TELLS.replace('"loaded"', '"edited"'))
+    tell(telling)
+    telling.write("test_it.py", TELLS)
+    telling.write("conftest.py", "")
+    _pid, parent, *_, value = tell(telling)
+    assert (int(parent) == level, value) == (False, "loaded")
     telling.leave_nothing()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 from collections.abc import Iterator
@@ -151,6 +152,52 @@ def test_a_save_during_a_run_stops_it_and_what_it_affects_runs(place: DxPy) -> N
     assert "failed" not in shown
     started.send(signal.SIGTERM)
     assert started.wait().code == 128 + signal.SIGTERM
+
+
+def test_a_file_that_cannot_be_collected_fails(project: DxPy) -> None:
+    told = project.root / "told.json"
+    started = project.start("test", "--watch", "--tell", str(told))
+    log = Log(started)
+    log.until(WAITS)
+    told.unlink()
+    project.write("src/two.py", "VALUE = no_such_name\n")
+    shown = log.until(WAITS)
+    assert "broken by src/two.py" in shown
+    assert "1 failing" in shown
+    assert json.loads(told.read_text()) == {"code": 2, "failing": ["tests/test_two.py"]}
+    project.write("src/two.py", PROJECT["src/two.py"])
+    assert "fails no longer: tests/test_two.py" in log.until(WAITS)
+    assert json.loads(told.read_text()) == {"code": 0, "failing": []}
+    started.send(signal.SIGINT)
+    assert started.wait().code == 2
+
+
+ENDS_LATE = """
+import os, time
+
+def pytest_unconfigure():
+    deadline = time.monotonic() + 30
+    while not os.path.exists("../ends") and time.monotonic() < deadline:
+        time.sleep(0.01)
+"""
+
+
+def test_a_verdict_is_said_before_the_run_has_ended_and_a_save_then_waits_for_that(project: DxPy) -> None:
+    project.write("conftest.py", ENDS_LATE)
+    started = project.start("test", "--watch")
+    log = Log(started)
+    assert "2 passed" in log.until(WAITS)
+    (launcher,) = Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split()
+    project.write("src/one.py", "VALUE = 7\n")
+    project.write("src/one.py", "VALUE = 8\n")
+    assert Path(f"/proc/{launcher}").exists()
+    (project.project.parent / "ends").touch()
+    shown = log.until(WAITS)
+    assert "assert 8 == 1" in shown
+    assert "broken by src/one.py" in shown
+    assert "test_two" not in shown, "what had passed was remembered after all"
+    started.send(signal.SIGINT)
+    assert started.wait().code == 2
 
 
 @pytest.mark.parametrize("wrong", ["--no-daemon", "--no-such-option"])

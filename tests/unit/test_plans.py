@@ -3,11 +3,13 @@
 import math
 import os
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dx_py_test_runner.daemon import explain
-from dx_py_test_runner.daemon.plan import Candidate, order_levels, surplus
+from dx_py_test_runner.daemon.plan import Candidate, order_levels, overdue, surplus
 from dx_py_test_runner.run.plan import Group, groups_of, join, several_pay, worker_count
 from dx_py_test_runner.tower.pace import Pace
 from dx_py_test_runner.wire import journal, status
@@ -80,6 +82,13 @@ def test_the_same_arguments_come_before_the_latest_use():
     later = candidate("collected", used=2.0)
     assert order_levels([later, same], "/p", ("test", "a.py"))[0] is same
     assert order_levels([same, later], "/p", ("test", "b.py"))[0] is later
+
+
+def test_levels_that_were_not_true_are_asked_last_and_few_are_kept():
+    levels = [replace(candidate("collected", used=float(age)), stale=age > 1) for age in range(5)]
+    assert [c.used for c in order_levels(levels, "/p", ("test",))] == [1.0, 0.0, 4.0, 3.0, 2.0]
+    assert [c.used for c in overdue(levels)] == [2.0]
+    assert overdue([replace(candidate("configured"), stale=True), *levels[:4]]) == []
 
 
 def test_a_fresh_start_takes_a_base():

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import random
+import time
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dx_py_test_runner._native import hash_bytes
 from dx_py_test_runner.history import store
 from dx_py_test_runner.history.store import GENERATIONS, History, Memory
 from dx_py_test_runner.select.affected import Selector, failing_first
 from dx_py_test_runner.select.changed import Changes, Was
 from dx_py_test_runner.select.closure import Graph, Loaded, absolute
-from dx_py_test_runner.select.outline import outline
+from dx_py_test_runner.select.outline import meaning, outline
+from dx_py_test_runner.select.world import World
 
 # ---- outlines
 
@@ -68,7 +76,7 @@ def test_what_an_edit_changes(before: bytes, after: bytes, level: bool, bodies: 
     one, other = outline(TEXT), outline(TEXT.replace(before, after, 1))
     assert (one.level != other.level) == level
     assert {name for name, body in one.bodies if other.body(name) != body} == bodies
-    assert (one.meaning != other.meaning) == (level or bool(bodies))
+    assert (meaning(TEXT) != meaning(TEXT.replace(before, after, 1))) == (level or bool(bodies))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +99,61 @@ def test_codes_outside_of_functions_belong_to_the_module(code: str) -> None:
 
 
 def test_text_that_is_no_python_means_what_it_says() -> None:
-    assert outline(b"def f(:\n").meaning != outline(b"def f(:\n\n").meaning
+    assert meaning(b"def f(:\n") != meaning(b"def f(:\n\n")
+
+
+def _mutants(text: str) -> Iterator[str]:
+    """The text without one of its tokens, with one twice, and with two exchanged."""
+    starts = [0]
+    for line in text.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    spans = [(starts[t.start[0] - 1] + t.start[1], starts[t.end[0] - 1] + t.end[1]) for t in tokenize.generate_tokens(io.StringIO(text).readline) if t.string]
+    for number, (start, end) in enumerate(spans):
+        yield text[:start] + text[end:]
+        yield f"{text[:end]} {text[start:]}"
+        if number:
+            first, last = spans[number - 1]
+            if last <= start:
+                yield text[:first] + text[start:end] + text[last:start] + text[first:last] + text[end:]
+
+
+DOCSTRINGS = '''
+class A:
+    """One."""
+    x = 1
+
+class B:
+    x = f"{x = }" f"{x  =}"
+
+@a
+async def f(x, *, y: int = 1) -> None:
+    """One."""
+    async with x as y: yield y
+    return; x[1:2, ...] @ (lambda: 0)
+'''
+
+
+@pytest.mark.parametrize("text", [TEXT.decode(), DOCSTRINGS, Path(__file__).read_text()[:6000].rpartition("\n\n")[0]], ids=["text", "docstrings", "this file"])
+def test_what_parses_otherwise_means_something_else(text: str) -> None:
+    tree, before = ast.dump(ast.parse(text)), meaning(text.encode())
+    seen = 0
+    for mutant in _mutants(text):
+        try:
+            other = ast.dump(ast.parse(mutant))
+        except SyntaxError:
+            continue
+        if other != tree:
+            seen += 1
+            assert meaning(mutant.encode()) != before, mutant
+    assert seen > 10
+
+
+def test_comments_and_layout_mean_nothing_and_places_of_docstrings_do() -> None:
+    before = meaning(DOCSTRINGS.encode())
+    assert meaning(DOCSTRINGS.replace("    x = 1\n", "    # why\n\n    x  =  1  # so\n").encode()) == before
+    moved = DOCSTRINGS.replace('    """One."""\n    x = 1', "    x = 1", 1).replace("class B:\n", 'class B:\n    """One."""\n', 1)
+    assert meaning(moved.encode()) != before
+    assert meaning(b"# coding: latin-1\nx = '\xc3\xa9'") != meaning(b"# coding: utf-8\nx = '\xc3\xa9'")
 
 
 @pytest.mark.parametrize(
@@ -302,3 +364,26 @@ def test_files_with_failing_tests_come_first_and_stay_whole():
     assert failing_first(files, [False] * 6) == [0, 1, 2, 3, 4, 5]
     assert failing_first(files, [False, False, False, True, False, False]) == [2, 3, 5, 0, 1, 4]
     assert failing_first([], []) == []
+
+
+# ---- the present, when tests have ended
+
+
+def test_what_changes_behind_the_verdict_is_not_what_the_tests_have_seen(tmp_path: Path) -> None:
+    for name in ("seen", "later"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "data.txt").write_text("one")
+    (tmp_path / "other.txt").write_text("one")
+    world = World(root=str(tmp_path), prefix="/nowhere", environment={}, config={}, search_path=[str(tmp_path / "seen")])
+    time.sleep(0.05)
+    world.close([], [str(tmp_path)], tree=False)
+    (tmp_path / "seen/module.py").touch()
+    (tmp_path / "conftest.py").touch()
+    (tmp_path / "data.txt").write_text("two")
+    assert world.value("find", "\0module") == "", "as it was"
+    assert world.value("kind", "{root}/conftest.py") == "", "as it was"
+    assert world.value("file", "{root}/data.txt") is None
+    assert world.value("file", "{root}/other.txt") == hash_bytes(b"one").hex()[:32]
+    assert world.value("find", "{root}/later\0module") is None, "nobody has looked"
+    assert world.value("kind", "{root}/later") is None
+    assert world.value("tree", "") is None

@@ -33,6 +33,7 @@ pub fn facts_of<'py>(py: Python<'py>, content: &[u8]) -> PyResult<Bound<'py, PyD
     dict.set_item("functions", functions(py, &found)?)?;
     dict.set_item("module", digest(py, &found.outline.module))?;
     dict.set_item("docs", digest(py, &found.outline.docs))?;
+    dict.set_item("whole", digest(py, &found.outline.whole))?;
     Ok(dict)
 }
 

@@ -21,7 +21,7 @@ use crate::writer::{with_plain_line_ends, Lines};
 pub use outline::{Outline, OutlineFunction};
 
 /// Raised whenever the same text gives other facts or other hashes than before.
-pub const FACTS_VERSION: u32 = 1;
+pub const FACTS_VERSION: u32 = 2;
 
 /// Enough for walking and dropping the deepest tree that [`depth`] lets pass.
 const STACK: usize = 96 << 20;

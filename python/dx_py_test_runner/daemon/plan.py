@@ -12,6 +12,10 @@ from typing import Any
 KEEP = {"base": 2, "configured": 3, "collected": 6}
 """How many levels of each kind a daemon keeps; the least recently used goes."""
 
+KEEP_STALE = 2
+"""How many of each kind may be among them that were not true when they were last asked: an edit that is taken back makes them true
+again, and so does a branch that is switched back."""
+
 _RANK = {"collected": 0, "configured": 1, "base": 2}
 
 
@@ -24,6 +28,7 @@ class Candidate:
     cwd: str
     argv: tuple[str, ...]
     used: float
+    stale: bool = False
 
 
 def order_levels(
@@ -34,7 +39,16 @@ def order_levels(
     :param fresh: only a base will do (loading must be done again, knowing which file killed the process).
     """
     useful = [c for c in candidates if c.name == "base" or (c.cwd == cwd and not fresh)]
-    return sorted(useful, key=lambda c: (_RANK[c.name], c.argv != argv, -c.used))
+    return sorted(useful, key=lambda c: (_RANK[c.name], c.argv != argv, c.stale, -c.used))
+
+
+def overdue(candidates: list[Candidate]) -> list[Candidate]:
+    """The stale levels that have waited longest for what they were loaded from to come back, beyond those that are kept."""
+    found = []
+    for name in _RANK:
+        stale = sorted((c for c in candidates if c.name == name and c.stale), key=lambda c: -c.used)
+        found += stale[KEEP_STALE:]
+    return found
 
 
 def surplus(sizes: list[tuple[Candidate, int]], ceiling: int) -> list[Candidate]:

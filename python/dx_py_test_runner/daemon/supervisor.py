@@ -49,6 +49,8 @@ class Level:
     """The process that it has ready for the next run, or 0."""
     spares: int = 0
     """How many it has had."""
+    stale: bool = False
+    """Whether an input of it had changed when it was last asked."""
 
     def memory(self) -> int:
         """Bytes, with those of its spare."""
@@ -291,7 +293,7 @@ class Supervisor:
 
     @staticmethod
     def _candidate(level: Level) -> Candidate:
-        return Candidate(level, level.name, level.cwd, level.argv, level.used)
+        return Candidate(level, level.name, level.cwd, level.argv, level.used, level.stale)
 
     def _ask(self, run: Run, level: Level) -> bool:
         run.asked.append(level)
@@ -393,6 +395,7 @@ class Supervisor:
         elif operation == "forked":
             if level is not None:
                 level.used = time.monotonic()
+                level.stale = False
                 if level.spare == message["pid"]:
                     level.spare = 0
             self._adopt(run, message["pid"], Channel.from_fd(fds[0]))
@@ -402,7 +405,7 @@ class Supervisor:
         elif operation in ("unfit", "stale"):
             self._log(f"run {run.number}: {message['level']} is {operation}: {message['why']}")
             if operation == "stale" and level is not None:
-                self._drop(level)
+                self._on_stale(level, lasting=message["lasting"])
             self._start(run)
         elif operation == "state":
             for fd in run.state_fds:
@@ -417,6 +420,17 @@ class Supervisor:
         elif operation == "note":
             self._notes.append(message["text"])
             self._log(f"run {run.number}: {message['text']}")
+
+    def _on_stale(self, level: Level, *, lasting: bool) -> None:
+        """*lasting*: it will not be true again."""
+        if lasting:
+            self._drop(level)
+            return
+        level.stale = True
+        from dx_py_test_runner.daemon.plan import overdue
+
+        for candidate in overdue([self._candidate(one) for one in self.levels]):
+            self._drop(candidate.level)
 
     def _on_spare(self, level: Level, pid: int) -> None:
         level.spare = pid

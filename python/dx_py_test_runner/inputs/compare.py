@@ -17,7 +17,7 @@ class Unfit(Exception):
 
 
 class Stale(Exception):
-    """An input of a level has changed: the level must go; the message names the input."""
+    """An input of a level has changed: nothing may start from it while that is so; the message names the input."""
 
 
 ALL_NAMES = b"*"
@@ -41,6 +41,10 @@ HASH_LIMIT = 4 << 20
 
 _SETTLED_NS = 100_000_000
 """A folder that changed more recently than this may change again under the same stamp."""
+
+
+_CLOCK_SLACK_NS = 10_000_000
+"""What the clock of the file system may be behind."""
 
 
 def importable_names(folder: str) -> frozenset[str] | None:
@@ -219,6 +223,8 @@ class Inputs:
             return False
         if content_hash(path) != digest or stamp(path) != now:
             return False
-        self.files[path] = now
-        self._at_once = None
+        if now.ctime_ns < time.time_ns() - _CLOCK_SLACK_NS:
+            # Else it may be written to again under this stamp; it is compared by its content once more.
+            self.files[path] = now
+            self._at_once = None
         return True

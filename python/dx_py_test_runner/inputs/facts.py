@@ -88,6 +88,11 @@ class Facts:
         return self._found["docs"]
 
     @property
+    def whole(self) -> bytes:
+        """Hash of everything that is no comment and no layout."""
+        return self._found["whole"]
+
+    @property
     def mentions(self) -> int:
         """Of the whole file."""
         return self._found["mentions"]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
+import linecache
 import os
 import sys
 import time
@@ -420,7 +422,7 @@ class Recorder:
             name = os.path.abspath(os.fsdecode(path))
         except (TypeError, ValueError):
             return
-        if self._ignored(name):
+        if self._ignored(name) or (not self._by_level and _shows_traceback()):
             return
         if not self._by_level and self.owners is not None and self.owners.has(owners.STATUS, name) and call == "stat":
             return
@@ -679,6 +681,18 @@ def _caller_is_pytest() -> bool:
             return "/_pytest/" in filename
         frame = frame.f_back
     return False
+
+
+_LOOKING = frozenset({os.path.realpath.__code__.co_filename, os.path.exists.__code__.co_filename, inspect.__file__, linecache.__file__})
+
+
+def _shows_traceback() -> bool:
+    """Whether pytest looks for the source of a traceback: :mod:`inspect` resolves the files of all modules for that, which decides
+    nothing. What that code reads counts, and so does what the representations of values ask."""
+    frame = sys._getframe(3)
+    while frame is not None and frame.f_code.co_filename in _LOOKING:
+        frame = frame.f_back
+    return frame is not None and "/_pytest/_code/" in frame.f_code.co_filename
 
 
 COMMAND_LINE = "the command line"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -24,6 +25,9 @@ from dx_py_test_runner.tower import adopt, hazards
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.tower import Tower
 from dx_py_test_runner.wire.status import FINISH, LOAD, TESTS
+
+
+_NOT_REMEMBERED = "dx-py: not remembered what all tests depend on: {}. They will run again."
 
 
 class TeardownFailed(Exception):
@@ -49,6 +53,10 @@ class RunPlugin:
         if recording or any(word.startswith(("--affected", "--changed")) for word in tower.job.args):
             self._tell_owners()
         self._stopped = False
+        """Whether pytest has been interrupted: by the user, or because it was asked to stop, or"""
+        self._broken = False
+        """because files could not be collected."""
+        self._told: dict[str, Any] | None = None
         self.loaded = False
         self.collects_for_tests = False
         self.hazard: str | None = None
@@ -92,17 +100,25 @@ class RunPlugin:
         finally:
             self.tower.journal.check()
 
-    def _remember(self, session: Any, watching: Watching) -> None:
-        """Keep what the run has found out. Whatever goes wrong here, the tests have run, and their outcomes stand."""
+    def _take(self, session: Any, watching: Watching) -> None:
+        """Take down what the run has found out. Whatever goes wrong here, the tests have run, and their outcomes stand."""
         assert self.selection is not None
         journal = self.tower.journal.fd
         try:
-            self.selection.remember(session, journal, watching.parts())
+            self.selection.take(session, journal, watching.parts())
         except Exception as error:
             watching.trouble = f"{type(error).__name__}: {error}"
         self.audit = self.selection.told(journal, session)
         if watching.trouble:
-            self.audit.append(f"dx-py: not remembered what all tests depend on: {watching.trouble}. They will run again.")
+            self.audit.append(_NOT_REMEMBERED.format(watching.trouble))
+
+    def _remember(self) -> None:
+        """Keep it, when the user has seen all there is to be seen."""
+        if self.selection is not None:
+            try:
+                self.selection.remember()
+            except Exception as error:
+                sys.stderr.write(_NOT_REMEMBERED.format(f"{type(error).__name__}: {error}") + "\n")
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         for line in self.audit:
@@ -380,6 +396,7 @@ class RunPlugin:
         """In the place of pytest's own loop: behind those of conftests and other plugins, which may do as they like."""
         config = session.config
         if session.testsfailed and not config.option.continue_on_collection_errors:
+            self._broken = True
             return None  # pytest's own loop raises the error
         if config.option.collectonly:
             return None
@@ -394,7 +411,7 @@ class RunPlugin:
             distribute.run_items(session, self.tower, self.hazard, lambda: self._after_fork(config), watching)
         finally:
             if watching is not None:
-                self._remember(session, watching)
+                self._take(session, watching)
             self.tower.page.item = None
             self.tower.page.phase = FINISH
             self.tower.page.doing = "finish:pytest_sessionfinish"
@@ -419,12 +436,21 @@ class RunPlugin:
     def pytest_verdict_is_told(self, session: Any, exitstatus: int) -> None:
         """When everybody else has had a say in the exit code."""
         if session.config.option.tell is not None:
-            told = verdict.verdict_of(session, exitstatus, stopped=self._stopped and not session.shouldstop)
+            stopped = self._stopped and not (session.shouldstop or self._broken)
+            self._told = verdict.verdict_of(session, exitstatus, stopped=stopped)
+
+    @pytest.hookimpl(specname="pytest_unconfigure", tryfirst=True)
+    def pytest_everything_is_said(self, config: Any) -> None:
+        """The user has seen the summary. Who waits for the verdict need not wait for what follows."""
+        if self._told is not None:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stdout.flush()
             with contextlib.suppress(OSError):  # who has asked is gone
-                verdict.write(session.config.option.tell, told)
+                verdict.write(config.option.tell, self._told)
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
+        self._remember()
         if self.tower.page.phase != LOAD:
             self.tower.page.doing = "finish:pytest_unconfigure"
 

@@ -7,7 +7,7 @@ import math
 import os
 import random
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -27,10 +27,11 @@ from dx_py_test_runner.select.assemble import Assembler, Outcomes, Part, Test, g
 from dx_py_test_runner.select.changed import Changes, ChangedSelector
 from dx_py_test_runner.select.closure import Loaded
 from dx_py_test_runner.select.settled import NO_TEST
+from dx_py_test_runner.select.texts import Texts
 from dx_py_test_runner.select.world import World
 from dx_py_test_runner.wire import journal
 
-_SCHEMA = "4"
+_SCHEMA = "5"
 """Of what claims say: memories of other ones tell nothing."""
 
 _NEVER_MATTER = frozenset({"numprocesses", "maxprocesses", "no_daemon", "isolation", "affected", "changed", "audit", "why", "history"})
@@ -43,7 +44,8 @@ _NO_MATTER = options.LATE | {
 """Options that decide which tests run, where, and what is said of them, but not how they end."""
 
 
-_SURROUNDINGS = "dxaround"
+_SURROUNDINGS, _SEEN, _OUTLINES = "dxaround", "dxseen", "dxoutline"
+"""What is kept beside a history. All of it only saves time."""
 
 
 def _search_path() -> list[str]:
@@ -65,7 +67,7 @@ class Selection:
         root = config.rootpath
         self.path = None if place is None else store.place(place, root, f"{_SCHEMA}\0{__version__}\0{pytest.__version__}")
         self._environment, self._began_ns = environment, began_ns
-        self._seen = {} if self.path is None else store.remembered(self.path, "dxseen")
+        self._texts_of_files = Texts(self._kept(_SEEN), lambda: self._kept(_OUTLINES))
         self.world = self._world_with(_search_path())
         self.history = store.History() if self.path is None else store.read(self.path)
         self.left_out = 0
@@ -78,6 +80,7 @@ class Selection:
         """The ids of tests in files that were not collected."""
         self._files: dict[str, list[str]] = {}
         """Those in files that were collected whole."""
+        self._taken: tuple[list[Test], list[str], Outcomes, Sequence[Part]] | None = None
 
     def _world_with(self, search_path: list[str]) -> World:
         return World(
@@ -87,8 +90,11 @@ class Selection:
             config=self._texts,
             search_path=search_path,
             began_ns=self._began_ns,
-            known=self._seen,
+            texts=self._texts_of_files,
         )
+
+    def _kept(self, what: str) -> dict[str, Any]:
+        return {} if self.path is None else store.remembered(self.path, what)
 
     def look_again(self, read: frozenset[str]) -> None:
         """When everything is collected: more may have been read, and ``sys.path`` has changed."""
@@ -194,23 +200,38 @@ class Selection:
             return [f"audit: {len(self._audited)} tests that need not have run have passed as before"]
         return ["audit: these would have been left out, and do not pass. Unless they are unsteady, that is a bug of dx-py:", *(f"  {test}" for test in bad)]
 
-    def remember(self, session: Any, journal_fd: int, parts: Iterable[Part]) -> None:
-        """Keep what the run has found out."""
+    def take(self, session: Any, journal_fd: int, parts: Sequence[Part]) -> None:
+        """When the tests have ended: take down what the run has found out, for :meth:`remember`."""
+        ids = node_ids(session.items)
+        plugins = [loaded.name_of(plugin) for plugin in _own_plugins(session.config)]
+        tests = _tests(session, ids)
+        self._taken = (tests, plugins, outcomes_of(journal_fd), parts)
+        folders = {folder for part in parts for module in part.modules for folder in module.folders}
+        above = {folder for test in tests for folder in test.above}
+        self.world.close(folders, above, tree=any(part.starts_processes() for part in parts))
+
+    def remember(self) -> None:
+        """Keep what the run has found out. Nobody need wait for that: without it, the tests run again."""
         if self.path is None:
             return
-        ids = node_ids(session.items)
-        outcomes = outcomes_of(journal_fd)
-        tests = _tests(session, ids)
-        plugins = [loaded.name_of(plugin) for plugin in _own_plugins(session.config)]
-        assembler = Assembler(self.world, tests, plugins, self._texts, self._files)
-        told: set[int] = set()
-        for part in parts:
-            assembler.add(part, outcomes)
-            told.update(index for start, stop in part.reads["ran"] for index in range(start, stop))
-        assembler.lose(outcomes.keys() - told)
-        store.add(self.path, assembler.history)
-        if self.world.news:
-            store.keep(self.path, "dxseen", self.world.learned())
+        if self._taken is not None:
+            tests, plugins, outcomes, parts = self._taken
+            assembler = Assembler(self.world, tests, plugins, self._texts, self._files)
+            told: set[int] = set()
+            for part in parts:
+                assembler.add(part, outcomes)
+                told.update(index for start, stop in part.reads["ran"] for index in range(start, stop))
+            assembler.lose(outcomes.keys() - told)
+            store.add(self.path, assembler.history)
+            self._taken = None
+        self._keep_texts()
+
+    def _keep_texts(self) -> None:
+        texts = self._texts_of_files
+        if self.path is not None and texts.news:
+            store.keep(self.path, _SEEN, texts.learned())
+        if self.path is not None and texts.outline_news:
+            store.keep(self.path, _OUTLINES, texts.outlined())
 
 
 class Watching:

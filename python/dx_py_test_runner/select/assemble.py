@@ -13,7 +13,7 @@ from dx_py_test_runner.inputs.compare import NEVER
 from dx_py_test_runner.select import settled
 from dx_py_test_runner.select.closure import Graph, Loaded
 from dx_py_test_runner.select.keeping import keeps
-from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, DOUBT, FIND, LEVEL, TREE, World
+from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, CONFTEST_NAMES, DOUBT, FIND, LEVEL, TREE, World
 
 
 class Test(NamedTuple):
@@ -37,6 +37,13 @@ class Part(NamedTuple):
     """The numbers of the fixtures that an item is known to use, by its index."""
     modules: Sequence[Loaded]
     installed: Sequence[str]
+
+
+    def starts_processes(self) -> bool:
+        """Whether anything that it tells of was read by another process."""
+        kinds = ("modules", "fixtures", "items", "beneath")
+        groups = [self.reads["everybody"], *(reads for kind in kinds for reads in self.reads[kind].values())]
+        return any(kind == owners.PROCESS for reads in groups for kind, _name in reads)
 
 
 Outcomes = Mapping[int, tuple[str, float]]
@@ -201,7 +208,7 @@ class Assembler:
             roots = list(graph.modules)  # collected by somebody in a way of his own
         roots += own
         for folder in test.above:
-            for name in ("conftest.py", "__init__.py"):
+            for name in CONFTEST_NAMES:
                 path = world.short(os.path.join(folder, name))
                 claims.append((owners.KIND, path, world.value(owners.KIND, path)))
         for name in graph.closure(roots):

@@ -11,7 +11,7 @@ from dx_py_test_runner.history.store import Claim, History
 from dx_py_test_runner.inputs import owners
 from dx_py_test_runner.select.affected import Selector
 from dx_py_test_runner.select.closure import ALL
-from dx_py_test_runner.select.outline import Outline, outline
+from dx_py_test_runner.select.outline import Outline, meaning, outline
 from dx_py_test_runner.select.world import BODY, CODE, FIND, LEVEL, TREE
 
 
@@ -61,10 +61,13 @@ class Changes:
             return hash_bytes(was.content).hex()[:32] != value
         if kind not in (CODE, LEVEL, BODY):
             return True
+        if kind == CODE:
+            return meaning(was.content) != value
         known = self._outlines.get(path)
         if known is None:
             known = self._outlines[path] = outline(was.content)
-        return {CODE: known.meaning, LEVEL: known.level}.get(kind, known.body(function)) != value
+        then = known.body(function) if kind == BODY else known.level or meaning(was.content)
+        return then != value
 
 
 def _above(path: str) -> list[str]:

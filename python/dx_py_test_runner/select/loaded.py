@@ -49,7 +49,8 @@ def _archive_of(path: str) -> str:
 
 def _take(name: str, module: Any, modules: dict[str, Loaded], installed: set[str]) -> None:
     try:
-        names = dict(vars(module))
+        names = vars(module)
+        names = names if type(names) is dict else dict(names)
     except (TypeError, ReferenceError):
         return  # a lazy stand-in, or what is left of one
     path, folders = names.get("__file__"), names.get("__path__")
@@ -59,9 +60,10 @@ def _take(name: str, module: Any, modules: dict[str, Loaded], installed: set[str
             return
         path = ""
     else:
-        path = _archive_of(os.path.abspath(path))
+        path = os.path.abspath(path)
         if is_ours(path) or (is_stdlib(path) and not is_installed(path)):
             return
+        path = _archive_of(path)
         if is_installed(path):
             installed.add(path)
             return

@@ -9,10 +9,11 @@ from typing import Any
 
 from dx_py_test_runner._native import hash_bytes
 from dx_py_test_runner.inputs import owners
-from dx_py_test_runner.inputs.compare import ALWAYS, HASH_LIMIT, NEVER
-from dx_py_test_runner.inputs.stamp import content_hash, stamp
+from dx_py_test_runner.inputs.compare import ALWAYS, NEVER
+from dx_py_test_runner.inputs.stamp import stamp
 from dx_py_test_runner.select.closure import ALL
-from dx_py_test_runner.select.outline import Outline, outline
+from dx_py_test_runner.select.texts import Texts
+from dx_py_test_runner.select.outline import Outline
 
 CODE, LEVEL, BODY, FIND, CONFIG, TREE, CIRCUMSTANCES, DOUBT = (
     *("code", "level", "body", "find", "config", "tree", "circumstances", "doubt"),
@@ -20,8 +21,8 @@ CODE, LEVEL, BODY, FIND, CONFIG, TREE, CIRCUMSTANCES, DOUBT = (
 """Kinds of claims beside those of :mod:`inputs.owners`: what a Python file means, its part outside of functions and one function of it, what importlib would find for a name in a folder,
 how pytest is configured, all files of the project, what every interpreter and its libraries read, and what never holds."""
 
-_SETTLED_NS = 50_000_000
-"""A file that changed more recently than this may change again under the same stamp."""
+CONFTEST_NAMES = ("conftest.py", "__init__.py")
+"""Files that count for all tests below their folder."""
 
 _CLOCK_SLACK_NS = 20_000_000
 """What the clock of the file system may be behind, and what passes between looking at files and beginning."""
@@ -41,7 +42,7 @@ class World:
     :param config: texts that say how pytest is configured.
     :param search_path: folders in which modules are looked for, without those of the standard library.
     :param began_ns: what has changed since then may be otherwise than it was loaded; 0: nobody has loaded anything.
-    :param known: what :meth:`learned` gave earlier.
+    :param texts: what is known of the contents of files.
     """
 
     def __init__(
@@ -53,27 +54,17 @@ class World:
         config: Mapping[str, str],
         search_path: Sequence[str],
         began_ns: int = 0,
-        known: dict[str, Any] | None = None,
+        texts: Texts | None = None,
     ) -> None:
         self.root, self._prefix = root.rstrip(os.sep), prefix.rstrip(os.sep)
         self._environment = environment
         self._config = config
         self._search_path = search_path
         self._began_ns = began_ns
-        known = known or {}
-        self._hashes: dict[str, tuple[tuple[int, ...], str]] = dict(known.get("hashes", {}))
-        self._outlines: dict[str, Outline] = {key: Outline(*value) for key, value in known.get("outlines", {}).items()}
+        self.texts = texts or Texts()
+        self._closed_ns = 0
         self._values: dict[tuple[str, str], str | None] = {}
         self._names: dict[str, dict[str, list[str]]] = {}
-        self._used: set[str] = set()
-        self.news = False
-        """Whether something was learned that :meth:`learned` did not tell before."""
-
-    def learned(self) -> dict[str, Any]:
-        """What saves time later: hashes by stamps, and outlines by hashes."""
-        used = {self._hashes[path][1] for path in self._hashes}
-        outlines = {key: tuple(value) for key, value in self._outlines.items() if key in used}
-        return {"hashes": self._hashes, "outlines": outlines}
 
     # ---- names
 
@@ -101,14 +92,15 @@ class World:
         return self._values[key]
 
     def _look(self, kind: str, name: str) -> str | None:
+        if self._closed_ns and kind in (owners.KIND, TREE):
+            return None
         if kind == owners.FILE:
-            return self.content(self.full(name))
+            return None if self._is_too_late(self.full(name)) else self.content(self.full(name))
         if kind == CODE:
-            found = self.outline(self.full(name))
-            return "-" if found is None else found.meaning
+            return self.texts.meaning(self.full(name)) or "-"
         if kind == LEVEL:
             found = self.outline(self.full(name))
-            return "-" if found is None else found.level or found.meaning
+            return "-" if found is None else found.level or self.texts.meaning(self.full(name))
         if kind == BODY:
             path, _, function = name.partition("::")
             found = self.outline(self.full(path))
@@ -137,22 +129,7 @@ class World:
 
     def content(self, path: str) -> str | None:
         """A hash of what is in a file, ``-`` if there is none. Of very big files only size and time are looked at."""
-        now = stamp(path)
-        if now is None:
-            return "-"
-        known = self._hashes.get(path)
-        if known is not None and known[0] == tuple(now):
-            return known[1]
-        if now.size > HASH_LIMIT:
-            return f"{now.size} {now.mtime_ns}"
-        digest = content_hash(path)
-        if digest is None or stamp(path) != now:
-            return "folder" if os.path.isdir(path) else None
-        text = digest.hex()[:32]
-        if now.ctime_ns < time.time_ns() - _SETTLED_NS:
-            self._hashes[path] = (tuple(now), text)
-            self.news = True
-        return text
+        return self.texts.content(path)
 
     def content_when(self, path: str, then: tuple[Any, ...] | None) -> str | None:
         """What was in a file when it was read (``owners.reading``); None if it has been written to since, and nobody knows."""
@@ -169,22 +146,30 @@ class World:
         now = stamp(path)
         return bool(self._began_ns) and (now is None or now.ctime_ns > self._began_ns - _CLOCK_SLACK_NS)
 
+    def close(self, folders: Iterable[str], above: Iterable[str], *, tree: bool) -> None:
+        """When tests have ended, and before anybody knows how: from now on nothing else is looked at that they may have seen otherwise.
+
+        :param folders: in which modules were looked for.
+        :param above: in which a conftest would have counted.
+        :param tree: whether somebody may have seen all files.
+        """
+        for folder in {*folders, *self._search_path}:
+            self._importable(folder)
+        for folder in above:
+            for name in CONFTEST_NAMES:
+                self.value(owners.KIND, self.short(os.path.join(folder, name)))
+        if tree:
+            self.value(TREE, "")
+        self._closed_ns = time.time_ns()
+
+    def _is_too_late(self, path: str) -> bool:
+        """Whether *path* may have changed since."""
+        now = stamp(path) if self._closed_ns else None
+        return now is not None and now.ctime_ns > self._closed_ns - _CLOCK_SLACK_NS
+
     def outline(self, path: str) -> Outline | None:
         """The outline of a Python file; None if it cannot be read."""
-        key = self.content(path)
-        if key in (None, "-", "folder"):
-            return None
-        assert key is not None
-        known = self._outlines.get(key)
-        if known is None:
-            try:
-                with open(path, "rb") as file:
-                    known = outline(file.read())
-            except OSError:
-                return None
-            self._outlines[key] = known
-            self.news = True
-        return known
+        return self.texts.outline(path)
 
     def _circumstances(self) -> Iterator[tuple[bytes, bytes]]:
         """Variables that nobody is seen to read. Who looks for the user's home in Python is."""
@@ -199,9 +184,11 @@ class World:
         value = self._environment.get(os.fsencode(name))
         return "-" if value is None else _digest(value)
 
-    def _find(self, folders: Iterable[str], stem: str) -> str:
+    def _find(self, folders: Iterable[str], stem: str) -> str | None:
         found = []
         for folder in folders:
+            if self._closed_ns and folder not in self._names:
+                return None
             known = self._importable(folder)
             names = sorted(name for names in known.values() for name in names) if stem == ALL else known.get(stem)
             if names:

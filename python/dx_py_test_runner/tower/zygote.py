@@ -110,11 +110,12 @@ def _next_job(channel: Channel, level: str, check: Callable[[Job], None]) -> Job
         return job
     except (Unfit, Stale) as reason:
         operation = "stale" if isinstance(reason, Stale) else "unfit"
-        answer = {"op": operation, "run": job.number, "level": level, "why": str(reason)}
+        # What has changed may be taken back, and then the level is true again. A base loads in no time.
+        answer = {"op": operation, "run": job.number, "level": level, "why": str(reason), "lasting": level == "base"}
     except Exception as error:
         # A level that cannot tell whether it is true is of no use; nobody would see its traceback.
         why = f"it could not be checked: {type(error).__name__}: {error}"
-        answer = {"op": "stale", "run": job.number, "level": level, "why": why}
+        answer = {"op": "stale", "run": job.number, "level": level, "why": why, "lasting": True}
     job.drop()
     try:
         channel.send(answer)

@@ -50,15 +50,24 @@ class Loop:
         """Changed files since the last save that was told, in order."""
         self._first_seen = self._last_seen = 0.0
         self._run: subprocess.Popen[bytes] | None = None
+        self._tells = Changes()
+        """Of the folder in which a run leaves its verdict."""
+        self._is_judged = False
+        """Whether the run that is still there has said its verdict: it only remembers, and ends."""
+        self._next: tuple[str, ...] | None = None
+        """The arguments of the run that begins when it has ended."""
         self._handle = -1
         self._keys = os.isatty(0) and os.isatty(1)
         self._left: int | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="dx-py-watch-")
+        self._verdict = os.path.join(self._folder.name, "verdict")
 
     def run(self) -> int:
         """Watch until the user leaves; returns the exit code."""
         self._look_at(os.getcwd())
         self._selector.register(self._changes, selectors.EVENT_READ, self._on_change)
+        self._tells.add(self._folder.name)
+        self._selector.register(self._tells, selectors.EVENT_READ, self._on_tell)
         with self._folder, self._signals(), self._terminal():
             try:
                 self._do(self._watch.begin())
@@ -117,7 +126,8 @@ class Loop:
         self._seen[path] = None
 
     def _timeout(self) -> float | None:
-        if not self._seen:
+        # A save that comes while a run remembers is told when that has ended: nothing is there to be stopped.
+        if not self._seen or (self._run is not None and self._is_judged):
             return None
         return max(0.0, min(self._last_seen + _QUIET, self._first_seen + _PATIENCE) - time.monotonic())
 
@@ -135,27 +145,53 @@ class Loop:
             elif isinstance(action, Start):
                 self._start(action.args)
             elif isinstance(action, Stop):
-                self._signal_run(signal.SIGINT)
+                self._stop()
             elif isinstance(action, Ask):
                 self._ask(action)
             else:
                 self._left = action.code
 
     def _start(self, args: tuple[str, ...]) -> None:
-        tell = os.path.join(self._folder.name, "verdict")
+        if self._run is not None:
+            self._next = args
+            return
         # A process group of its own: Ctrl-C is for the watch, which stops the run as it sees fit.
-        command = [self._launcher, "test", "--tell", tell, *args]
+        command = [self._launcher, "test", "--tell", self._verdict, *args]
         self._run = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
+        self._is_judged = False
         self._handle = os.pidfd_open(self._run.pid)
-        self._selector.register(self._handle, selectors.EVENT_READ, lambda: self._on_end(tell))
+        self._selector.register(self._handle, selectors.EVENT_READ, self._on_end)
 
-    def _on_end(self, tell: str) -> None:
+    def _stop(self) -> None:
+        if self._next is None:
+            self._signal_run(signal.SIGINT)
+        else:
+            # It has not begun.
+            self._next = None
+            self._do(self._watch.ended(Verdict(0, complete=False, whole=False)))
+
+    def _on_tell(self) -> None:
+        """Something has changed where runs leave their verdicts."""
+        self._tells.read()
+        if self._run is not None and not self._is_judged and (verdict := _read_verdict(self._verdict)) is not None:
+            self._is_judged = True
+            self._judge(verdict)
+
+    def _on_end(self) -> None:
         assert self._run is not None
+        self._on_tell()
         self._selector.unregister(self._handle)
         os.close(self._handle)
         code = self._run.wait()
         self._run = None
-        verdict = _read_verdict(tell, code)
+        if not self._is_judged:
+            # It had no time for that.
+            self._judge(Verdict(code, complete=code >= 0, whole=False))
+        args, self._next = self._next, None
+        if args is not None:
+            self._start(args)
+
+    def _judge(self, verdict: Verdict) -> None:
         actions = self._watch.ended(verdict)
         if self._told_to is not None and not any(isinstance(action, Start) for action in actions):
             self._tell(self._told_to)
@@ -175,6 +211,10 @@ class Loop:
                 self._run.send_signal(number)
 
     def _end_run(self) -> None:
+        if self._run is not None and self._is_judged:
+            with suppress(subprocess.TimeoutExpired):
+                self._run.wait(_GRACE)
+                self._run = None
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             if self._run is None:
                 return
@@ -250,12 +290,12 @@ class Loop:
             os.close(writing)
 
 
-def _read_verdict(path: str, code: int) -> Verdict:
-    """What a run has told, or, if it had no time for that, what its exit code says."""
+def _read_verdict(path: str) -> Verdict | None:
+    """What a run has told, or None if it has not."""
     try:
         with open(path, encoding="utf-8") as file:
             told = json.load(file)
         os.unlink(path)
     except (OSError, ValueError):
-        return Verdict(code, complete=code >= 0, whole=False)
-    return Verdict(code, tuple(told["failing"]), frozenset(told["ran"]), told["complete"], told["whole"])
+        return None
+    return Verdict(told["code"], tuple(told["failing"]), frozenset(told["ran"]), told["complete"], told["whole"])

@@ -18,6 +18,8 @@ pub struct Outline {
     pub module: Digest,
     /// Of all docstrings.
     pub docs: Digest,
+    /// Of everything, docstrings in their places.
+    pub whole: Digest,
 }
 
 /// A function or method, at any depth.
@@ -61,6 +63,7 @@ pub(super) fn outline(
         call: None,
     };
     let mut skip_end = false;
+    let mut passed_over: Vec<(usize, TextRange)> = Vec::new();
     for token in tokens.iter() {
         let (kind, range) = token.as_tuple();
         if matches!(kind, TokenKind::Comment | TokenKind::NonLogicalNewline) {
@@ -68,6 +71,7 @@ pub(super) fn outline(
         }
         if pass.is_in_docstring(range) {
             skip_end = true;
+            passed_over.push((pass.bytes.len(), range));
             continue;
         }
         let silent = std::mem::take(&mut skip_end) && matches!(kind, TokenKind::Newline | TokenKind::Semi);
@@ -75,6 +79,7 @@ pub(super) fn outline(
     }
     pass.end_call(false);
     pass.close_all();
+    pass.facts.outline.whole = hash_whole(text, &pass.bytes, &passed_over);
     pass.finish();
     hash_docs(text, docs, &mut facts.outline);
 }
@@ -330,6 +335,18 @@ impl Pass<'_> {
             })
             .collect();
     }
+}
+
+/// The hash of all tokens: those in *bytes*, and the docstrings, each with its place among them.
+fn hash_whole(text: &str, bytes: &[u8], docs: &[(usize, TextRange)]) -> Digest {
+    let mut all = blake3::Hasher::new();
+    all.update(bytes);
+    for (place, range) in docs {
+        all.update(&[END]);
+        all.update(&place.to_le_bytes());
+        all.update(text.get(range.start().into()..range.end().into()).unwrap_or("").as_bytes());
+    }
+    digest(all.finalize())
 }
 
 /// The docstrings' hashes.

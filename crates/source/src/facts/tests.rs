@@ -317,6 +317,22 @@ fn an_edit_changes_what_it_is_in() {
 }
 
 #[test]
+fn the_whole_has_docstrings_in_their_places() {
+    let whole = |text: &str| facts(text).outline.whole;
+    let text = "class A:\n    'One.'\n    x = 1\nclass B:\n    x = 2\n";
+    assert_eq!(whole(text), whole("# why\nclass A:\n    'One.'  # so\n\n    x  =  1\nclass B:\n    x = 2\n"));
+    let others = [
+        "class A:\n    x = 1\nclass B:\n    'One.'\n    x = 2\n",
+        "class A:\n    'Two.'\n    x = 1\nclass B:\n    x = 2\n",
+        "class A:\n    x = 1\nclass B:\n    x = 2\n",
+        "class A:\n    'One.'\n    x = 1\nclass B:\n    x = 3\n",
+    ];
+    for other in others {
+        assert_ne!(whole(text), whole(other), "{other}");
+    }
+}
+
+#[test]
 fn what_leaves_a_class_is_module_code() {
     let (inside, outside) =
         ("class A:\n    def f(self): pass\n    x = 1\n", "class A:\n    def f(self): pass\nx = 1\n");
