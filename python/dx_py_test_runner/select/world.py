@@ -12,13 +12,21 @@ from dx_py_test_runner.inputs import owners
 from dx_py_test_runner.inputs.compare import ALWAYS, HASH_LIMIT, NEVER
 from dx_py_test_runner.inputs.stamp import content_hash, stamp
 from dx_py_test_runner.select.closure import ALL
-from dx_py_test_runner.select.outline import Outline, outline
+from dx_py_test_runner.select.effects import Effects, mentions
+from dx_py_test_runner.select.outline import Outline, as_plain, from_plain, outline
 
 CODE, LEVEL, BODY, FIND, CONFIG, TREE, CIRCUMSTANCES, DOUBT = (
     *("code", "level", "body", "find", "config", "tree", "circumstances", "doubt"),
 )
 """Kinds of claims beside those of :mod:`inputs.owners`: what a Python file means, its part outside of functions and one function of it, what importlib would find for a name in a folder,
 how pytest is configured, all files of the project, what every interpreter and its libraries read, and what never holds."""
+
+TOUCHED, EFFECT, MENTIONS = "touched", "effect", "mentions"
+"""More kinds: which modules leave something in that of a file; what loading a file leaves in others; whether a file mentions a module
+(its name, then the package that relative imports start from, then the module's)."""
+
+EVERYWHERE = ""
+"""In the place of a file's name: what is left where everybody may see it."""
 
 _SETTLED_NS = 50_000_000
 """A file that changed more recently than this may change again under the same stamp."""
@@ -62,18 +70,27 @@ class World:
         self._began_ns = began_ns
         known = known or {}
         self._hashes: dict[str, tuple[tuple[int, ...], str]] = dict(known.get("hashes", {}))
-        self._outlines: dict[str, Outline] = {key: Outline(*value) for key, value in known.get("outlines", {}).items()}
+        self._outlines: dict[str, Outline] = {key: from_plain(value) for key, value in known.get("outlines", {}).items()}
         self._values: dict[tuple[str, str], str | None] = {}
         self._names: dict[str, dict[str, list[str]]] = {}
         self._used: set[str] = set()
+        self._effects: Effects | None = None
         self.news = False
         """Whether something was learned that :meth:`learned` did not tell before."""
 
     def learned(self) -> dict[str, Any]:
         """What saves time later: hashes by stamps, and outlines by hashes."""
         used = {self._hashes[path][1] for path in self._hashes}
-        outlines = {key: tuple(value) for key, value in self._outlines.items() if key in used}
+        outlines = {key: as_plain(value) for key, value in self._outlines.items() if key in used}
         return {"hashes": self._hashes, "outlines": outlines}
+
+    def know(self, effects: Effects) -> None:
+        """What modules leave in one another: known when it is known which are loaded."""
+        self._effects = effects
+
+    @property
+    def effects(self) -> Effects | None:
+        return self._effects
 
     # ---- names
 
@@ -116,6 +133,14 @@ class World:
         if kind == FIND:
             folder, _, stem = name.rpartition("\0")
             return self._find([self.full(folder)] if folder else self._search_path, stem)
+        if kind == TOUCHED:
+            return self._touched(name)
+        if kind == EFFECT:
+            found = self.outline(self.full(name))
+            return "-" if found is None else found.touches.effect
+        if kind == MENTIONS:
+            path, package, target = name.split("\0")
+            return "yes" if mentions(self.outline(self.full(path)), package, target) else "-"
         if kind == owners.ENV:
             return self._variable(name)
         if kind == CONFIG:
@@ -127,6 +152,12 @@ class World:
         if kind in owners.STATES:
             return self.as_value(kind, owners.STATES[kind](self.full(name)))
         return None
+
+    def _touched(self, name: str) -> str | None:
+        if self._effects is None:
+            return None
+        found = "\n".join(sorted(self._effects.wide)) if name == EVERYWHERE else self._effects.touched(self.full(name))
+        return _digest(found) if found else ""
 
     def as_value(self, kind: str, state: Any) -> str:
         """A state that was recorded (``owners.STATES``), as a claim's value; not for files."""
