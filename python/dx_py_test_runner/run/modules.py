@@ -65,7 +65,7 @@ def tests_of(session: Any, ids: list[str]) -> list[Test]:
     parent: Any = None
     for item, nodeid in zip(session.items, ids, strict=True):
         if found and item.parent is parent:
-            found.append(found[-1]._replace(id=nodeid))
+            found.append(Test(nodeid, *found[-1][1:]))
         else:
             found.append(test_of(item, nodeid, session.config))
         parent = item.parent

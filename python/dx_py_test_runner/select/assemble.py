@@ -95,6 +95,9 @@ class Assembler:
         ground = self._ground(part, graph)
         fixtures = self._fixtures(part)
         of_roots: dict[Any, int] = {}
+        shared: dict[int, tuple[int, ...]] = {}
+        needs, items, item_codes = part.needs, part.reads["items"], part.reads["item_codes"]
+        remember = self.history.remember
         asked: dict[int, set[int]] = {}
         for kind, user, number in part.reads["uses"]:
             if kind == "item":
@@ -107,16 +110,21 @@ class Assembler:
                 key = (test.roots, test.path, test.above)
                 if key not in of_roots:
                     of_roots[key] = self.history.set_of(self._root_claims(test, graph))
-                sets = {*ground, of_roots[key]}
-                for number in {*part.needs.get(index, ()), *asked.get(index, ())}:
+                own = of_roots[key]
+                if not (index in items or index in item_codes or index in needs or index in asked):
+                    # Nothing but what all tests of its file depend on.
+                    if own not in shared:
+                        shared[own] = tuple(sorted({*ground, own}))
+                    remember(test.id, Memory(outcome, seconds, shared[own]))
+                    continue
+                sets = {*ground, own}
+                for number in {*needs.get(index, ()), *asked.get(index, ())}:
                     sets.add(fixtures[number])
-                own = part.reads["items"].get(index)
-                if own:
-                    sets.add(self.history.set_of(self._claims(own)))
-                codes = part.reads["item_codes"].get(index)
-                if codes:
+                if reads := items.get(index):
+                    sets.add(self.history.set_of(self._claims(reads)))
+                if codes := item_codes.get(index):
                     sets.add(self._set_of_codes(codes))
-                self.history.remember(test.id, Memory(outcome, seconds, tuple(sorted(sets))))
+                remember(test.id, Memory(outcome, seconds, tuple(sorted(sets))))
 
         for (_roots, path, _above), number in of_roots.items():
             if path in self._files:

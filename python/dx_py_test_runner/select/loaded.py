@@ -19,6 +19,10 @@ class Process(NamedTuple):
     """Files of installed modules."""
 
 
+_OF_FILES = frozenset({"SourceFileLoader", "SourcelessFileLoader", "ExtensionFileLoader", "AssertionRewritingHook"})
+"""Loaders of modules that are files of their own."""
+
+
 def look(more: Iterable[Any] = ()) -> Process:
     """What is loaded now.
 
@@ -59,7 +63,9 @@ def _take(name: str, module: Any, modules: dict[str, Loaded], installed: set[str
             return
         path = ""
     else:
-        path = _archive_of(os.path.abspath(path))
+        path = os.path.abspath(path)
+        if type(names.get("__loader__")).__name__ not in _OF_FILES:
+            path = _archive_of(path)
         if is_ours(path) or (is_stdlib(path) and not is_installed(path)):
             return
         if is_installed(path):
