@@ -79,6 +79,9 @@ _PROCESSES = frozenset(
 _STARTS = frozenset({"_thread.start_new_thread", "socket.__new__"})
 """Not effects by themselves (the thread may have ended, the socket may be closed): kept to name who is to blame."""
 
+_WANTED = frozenset({"open", "import", "ctypes.dlopen", "os.listdir", "os.scandir", *_EFFECTS, *_STARTS})
+"""All events that are listened to."""
+
 _HARMLESS_READERS = ("/pytest_metadata/",)
 """Plugins that only tell people what they find in the environment: in CI, another build's number each time."""
 
@@ -147,7 +150,14 @@ class Recorder:
             return
         self._listens = True
         self._seen.files.update(startup.files())
-        sys.addaudithook(self._audit)
+        audit = self._audit
+
+        def hook(event: str, args: tuple[Any, ...], wanted: frozenset[str] = _WANTED) -> None:
+            # There are tens of thousands of others: each `id()` and `sys._getframe()` is one.
+            if event in wanted:
+                audit(event, args)
+
+        sys.addaudithook(hook)
         self._start()
 
     def tell_owners(self) -> None:
