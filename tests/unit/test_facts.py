@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from dx_py_test_runner.inputs import facts
+import native_facts as facts
 
 
 def read(text):

@@ -17,7 +17,8 @@ from dx_py_test_runner.engine.assertion.codepack import folder
 from dx_py_test_runner.engine.lean.fixtures import watch_wide
 from dx_py_test_runner.engine.lean.items import node_ids
 from dx_py_test_runner.history import store
-from dx_py_test_runner.inputs.record import COMMAND_LINE, Recorder, is_installed, is_stdlib
+from dx_py_test_runner.inputs.callers import is_installed, is_stdlib
+from dx_py_test_runner.inputs.record import COMMAND_LINE, Recorder
 from dx_py_test_runner.run import options, settling
 from dx_py_test_runner.run.settling import Settled
 from dx_py_test_runner.run.git import changes_since

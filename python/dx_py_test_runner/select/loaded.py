@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from dx_py_test_runner.inputs.record import is_installed, is_ours, is_stdlib
+from dx_py_test_runner.inputs.callers import is_installed, is_ours, is_stdlib
 from dx_py_test_runner.select.closure import Loaded
 
 
