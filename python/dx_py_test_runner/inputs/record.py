@@ -63,6 +63,8 @@ class Recorder:
         self.owners: Owners | None = None
         """Who has read what; None if nobody asks for that."""
         self._by_level = True
+        self._for_levels = enabled
+        """Whether there may be a level, which will want to know its inputs; else only their owners are noted."""
         self.effects: list[Effect] = []
         self.starts: list[Effect] = []
         self.born_ns = time.time_ns()
@@ -338,13 +340,15 @@ class Recorder:
         if not self._by_level and self.owners is not None and self.owners.has(owners.STATUS, name) and call == "stat":
             return
         foreign = not caller_is_pytest()
+        if self._by_level and not self._for_levels and not foreign:
+            return
         exact = foreign and not asks_for_existence()
         if self.owners is not None and (foreign or not self._by_level):
             if call in ("lstat", "readlink"):
                 self._own(owners.LINK, name)
             if call != "readlink":
                 self._own(owners.STATUS if exact else owners.KIND, name)
-        if not self._by_level:
+        if not (self._by_level and self._for_levels):
             return
         if call in ("lstat", "readlink"):
             self._seen.links.setdefault(name, link_target(name))
@@ -425,7 +429,7 @@ class Recorder:
         self._note_file(name)
 
     def _note_file(self, name: str) -> None:
-        if self._by_level and name not in self._seen.files:
+        if self._by_level and self._for_levels and name not in self._seen.files:
             self._seen.files[name] = stamp(name)
 
     def _own_file(self, name: str) -> None:
@@ -441,7 +445,7 @@ class Recorder:
         frame = sys._getframe(2)
         if self.owners is not None:
             self._own_listing(name, frame.f_code.co_filename, event)
-        if not self._by_level:
+        if not (self._by_level and self._for_levels):
             return
         if frame.f_code.co_filename == "<frozen importlib._bootstrap_external>":
             key, names = ("import", name), importable_names(name)

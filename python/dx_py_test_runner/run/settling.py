@@ -135,9 +135,10 @@ def _module_of(plugin: Any) -> str:
 def _look_through(root: str, passed_over: Sequence[str], patterns: Sequence[str]) -> list[str]:
     """The files below *root* that may be collected, or decide how others are imported."""
     matches = re.compile("|".join(map(fnmatch.translate, patterns))).match
+    passes_over = re.compile("|".join(map(fnmatch.translate, passed_over)) or "(?!)").match
     found = []
     for folder, below, files in os.walk(root):
-        below[:] = [name for name in below if not any(fnmatch.fnmatch(name, pattern) for pattern in passed_over)]
+        below[:] = [name for name in below if not passes_over(name)]
         if "pyvenv.cfg" in files and folder != root:
             below.clear()
         else:

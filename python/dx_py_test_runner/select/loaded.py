@@ -53,7 +53,9 @@ def _archive_of(path: str) -> str:
 
 def _take(name: str, module: Any, modules: dict[str, Loaded], installed: set[str]) -> None:
     try:
-        names = dict(vars(module))
+        names = vars(module)
+        if type(names) is not dict:
+            names = dict(names)
     except (TypeError, ReferenceError):
         return  # a lazy stand-in, or what is left of one
     path, folders = names.get("__file__"), names.get("__path__")
