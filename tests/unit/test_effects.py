@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-
 import pytest
 
 from dx_py_test_runner.select.closure import Graph, Loaded
 from dx_py_test_runner.select.effects import Bringers, Effects, mentions, to_load
 from dx_py_test_runner.select.outline import as_plain, from_plain, outline
-from dx_py_test_runner.select.touching import touches
 
 REGISTRY = """
 FOUND = {}
@@ -50,6 +47,9 @@ LEAVE = {
     "by deleting": "from app import registry\ndel registry.FOUND",
     "by adding": "from app import registry\nregistry.FOUND += [1]",
     "by a call": "from app.registry import register\nregister(1)",
+    "by a call for a value": "from app.registry import register\nx = register(1)",
+    "by a call within another": "from app import registry\nx = [registry.register(1)]",
+    "below a metaclass": "from app.meta import Base\nclass Below(Base):\n    pass",
     "by a decorator": "from app.registry import named\n@named('a')\ndef f():\n    pass",
     "by a decorator that is a method": "from app.registry import FOUND\n@FOUND.add\ndef f():\n    pass",
     "by a class": "from app.registry import Base\nclass Below(Base):\n    pass",
@@ -69,19 +69,21 @@ LEAVE_NOTHING = {
     "for who runs it": "from app.registry import register\nif __name__ == '__main__':\n    register(1)",
     "a decorator that keeps nothing": "from app.registry import plain\n@plain\ndef f():\n    pass",
     "in a local of that name": "from app.registry import FOUND\ndef f(FOUND):\n    FOUND['a'] = 1\nf({})",
+    "a call for a value": "from app.registry import plain\nx = plain(1)",
     "looking": "from app.registry import FOUND\nx = FOUND.get('a')",
 }
 
-MORE = {"app__offers": "from app.registry import FOUND", "app__stars": "from .registry import *"}
+META = "from app.registry import register\nclass Meta(type):\n    def __init__(cls, *args):\n        register(cls)\nclass Base(metaclass=Meta):\n    pass"
+MORE = {"app__meta": META, "app__offers": "from app.registry import FOUND", "app__stars": "from .registry import *"}
 
 
 @pytest.mark.parametrize("text", LEAVE.values(), ids=list(LEAVE))
 def test_leaves_something(text: str) -> None:
     found = effects(app__plugin=text, **MORE)
-    assert found.touched("/app.registry") == "app.plugin"
-    _names, makers = found.spread(found.graph.closure(["app.registry"]), found.graph)
+    assert "app.plugin" in found.touched("/app.registry") + found.touched("/app.meta")
+    _names, makers = found.spread(found.graph.closure(["app.registry", "app.meta"]), found.graph)
     assert makers == ["app.plugin"]
-    assert outline(text.encode()).touches.effect
+    assert found.effect("/app.plugin")
 
 
 @pytest.mark.parametrize("text", LEAVE_NOTHING.values(), ids=list(LEAVE_NOTHING))
@@ -116,11 +118,18 @@ def test_what_it_is_made_of_is_part_of_it() -> None:
     text = "from app.registry import register\nfrom app.values import one\nVALUE = 1\nOTHER = 1\ndef make():\n    return VALUE + one()\nregister(make())\n"
     found = effects(app__plugin=text, app__values="")
     assert "app.values" in found.spread(["app", "app.registry"], found.graph)[0]
-    effect = touches(ast.parse(text)).effect
-    assert touches(ast.parse(text.replace("VALUE = 1", "VALUE = 2", 1))).effect != effect
-    assert touches(ast.parse(text.replace("VALUE + one", "VALUE - one"))).effect != effect
-    assert touches(ast.parse(text.replace("app.values", "app.value"))).effect != effect
-    assert touches(ast.parse(text.replace("OTHER = 1", "OTHER = 2"))).effect == effect
+    effect = found.effect("/app.plugin")
+    for before, after in (("VALUE = 1", "VALUE = 2"), ("VALUE + one", "VALUE - one"), ("app.values", "app.value")):
+        assert effects(app__plugin=text.replace(before, after, 1), app__values="").effect("/app.plugin") != effect
+    assert effects(app__plugin=text.replace("OTHER = 1", "OTHER = 2"), app__values="").effect("/app.plugin") == effect
+
+
+def test_tests_of_a_file_that_leaves_something_are_no_part_of_it() -> None:
+    text = "import pytest\nfrom app import registry\nfrom app.registry import plain\nregistry.LIMIT = 1\n\n\n@pytest.fixture\ndef f():\n    return 1\n\n\n@plain\ndef test_it():\n    assert 1\n"
+    effect = effects(test=text).effect("/test")
+    assert effect
+    assert effects(test=text.replace("return 1", "return 2").replace("assert 1", "assert 2")).effect("/test") == effect
+    assert effects(test=text.replace("LIMIT = 1", "LIMIT = 2")).effect("/test") != effect
 
 
 def test_who_has_loaded_it() -> None:

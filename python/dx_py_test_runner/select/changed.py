@@ -69,11 +69,13 @@ class Changes:
             return False
         if kind == owners.FILE:
             return hash_bytes(was.content).hex()[:32] != value
-        if kind not in (CODE, LEVEL, BODY, EFFECT):
+        if kind == EFFECT:
+            return self._statements(self._outline(path)) != self._statements(self._now(path))
+        if kind not in (CODE, LEVEL, BODY):
             return True
         known = self._outline(path)
         assert known is not None
-        return {CODE: known.meaning, LEVEL: known.level, EFFECT: known.touches.effect}.get(kind, known.body(function)) != value
+        return {CODE: known.meaning, LEVEL: known.level}.get(kind, known.body(function)) != value
 
     def _outline(self, path: str) -> Outline | None:
         """Of a changed file, as it was."""
@@ -87,10 +89,16 @@ class Changes:
         if self._gone is None:
             paths = [path for path in self._paths if path.endswith(".py")]
             both = [(self._outline(path), self._now(path)) for path in paths]
-            self._gone = any(
-                was is not None and not set(was.touches.touched) <= set(() if now is None else now.touches.touched) for was, now in both
-            )
+            self._gone = any(not _touched(was) <= _touched(now) for was, now in both)
         return self._gone
+
+    @staticmethod
+    def _statements(known: Outline | None) -> object:
+        return None if known is None else known.touches.statements
+
+
+def _touched(known: Outline | None) -> set[tuple[str, int, str]]:
+    return set() if known is None else {one for statement in known.touches.statements for one in statement.touched}
 
 
 def _above(path: str) -> list[str]:

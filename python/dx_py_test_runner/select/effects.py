@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from dx_py_test_runner.select.closure import Graph, Loaded, absolute
 from dx_py_test_runner.select.outline import Outline
-from dx_py_test_runner.select.touching import DERIVES, PUTS, WRAPS
+from dx_py_test_runner.select.touching import CALLS, DERIVES, PUTS, WRAPS, Statement
 
 _HARMLESS = frozenset(
     {"pytest", "_pytest", "unittest", "warnings", "atexit", "collections", "numbers", "abc", "typing", "logging", "faulthandler", "hypothesis", "random"}
@@ -36,18 +36,22 @@ class Effects:
         self._by: dict[str, set[str]] = {}
         self.wide: set[str] = set()
         """The modules that leave something where everybody may see it."""
+        self._guilty: dict[str, list[Statement]] = {}
         self._derived: dict[str, bool] = {}
         self._brought: dict[str, list[str]] = {}
         for module in graph.modules.values():
             outline = graph.outline_of(module)
-            if outline is not None and outline.touches.touched:
-                self._take(module, outline)
+            for statement in () if outline is None else outline.touches.statements:
+                if self._take(module, statement):
+                    self._guilty.setdefault(module.name, []).append(statement)
         self._paths: dict[str, set[str]] = {}
         for touched, others in self._by.items():
             self._paths.setdefault(graph.modules[touched].path, set()).update(others)
 
-    def _take(self, module: Loaded, outline: Outline) -> None:
-        for how, level, name in outline.touches.touched:
+    def _take(self, module: Loaded, statement: Statement) -> bool:
+        """Take in a statement of a module, if it leaves something somewhere; says whether."""
+        leaves = False
+        for how, level, name in statement.touched:
             if how == DERIVES and module.name in self._test_files:
                 continue
             full = absolute(level, name, module.package)
@@ -55,16 +59,21 @@ class Effects:
             if not found:
                 if how == PUTS and not level and full.partition(".")[0] not in _HARMLESS and not self._is_ours(full):
                     self.wide.add(module.name)
+                    leaves = True
                 continue
             for target, rest in found:
                 if target != module.name and self._is_left(how, target, rest):
                     self._by.setdefault(target, set()).add(module.name)
+                    leaves = True
+        return leaves
 
     def _is_left(self, how: str, target: str, rest: str) -> bool:
         """Whether something is left in the module *target*, of which *rest* is touched."""
         if how == DERIVES:
             return self._remembers_classes(target)
-        if how == WRAPS and "." not in rest.strip("."):
+        if how == CALLS and "." in rest:
+            return False
+        if how in (CALLS, WRAPS) and "." not in rest.removesuffix(".*"):
             outline = self.graph.outline_of(self.graph.modules[target])
             return outline is not None and rest.removesuffix(".*") in outline.touches.registers
         return True
@@ -131,12 +140,16 @@ class Effects:
     def needs(self, maker: str) -> list[str]:
         """The modules that what the module *maker* leaves behind is made of."""
         module = self.graph.modules[maker]
-        outline = self.graph.outline_of(module)
-        assert outline is not None
         found: set[str] = set()
-        for level, name in outline.touches.needs:
-            self.graph.add(absolute(level, name, module.package), found)
+        for statement in self._guilty.get(maker, ()):
+            for level, name in statement.needs:
+                self.graph.add(absolute(level, name, module.package), found)
         return sorted(found - {maker})
+
+    def effect(self, path: str) -> str:
+        """What the file at *path* leaves in others, as a text that can be compared."""
+        modules = self.graph.modules_of(path)
+        return "\n".join(sorted(statement.effect for module in modules for statement in self._guilty.get(module.name, ())))
 
     def chain(self, maker: str) -> list[str]:
         """The modules through which *maker* is loaded, from one that is loaded for its own sake."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from dx_py_test_runner._native import hash_bytes
 from dx_py_test_runner.select.keeping import handed, keepers
-from dx_py_test_runner.select.touching import Touches, touches
+from dx_py_test_runner.select.touching import Statement, Touches, touches
 
 
 class Outline(NamedTuple):
@@ -64,12 +64,13 @@ def outline(text: bytes) -> Outline:
 def from_plain(value: tuple[Any, ...]) -> Outline:
     """The outline of which this is what is left when it was kept."""
     found = Outline(*value)
-    return found._replace(touches=Touches(*found.touches))
+    statements, *rest = found.touches
+    return found._replace(touches=Touches(tuple(Statement(*one) for one in statements), *rest))
 
 
 def as_plain(known: Outline) -> tuple[Any, ...]:
     """An outline as values that :mod:`marshal` takes."""
-    return (*known[:-1], tuple(known.touches))
+    return (*known[:-1], (tuple(map(tuple, known.touches.statements)), *known.touches[1:]))
 
 
 def _certain_imports(node: ast.AST) -> Iterator[tuple[int, str, tuple[str, ...]]]:

@@ -13,10 +13,14 @@ from typing import NamedTuple
 from dx_py_test_runner._native import hash_bytes
 from dx_py_test_runner.select.keeping import PUTTING, own_nodes
 
-PUTS, GIVEN, WRAPS, DERIVES = "puts", "given", "wraps", "derives"
-"""How something is touched: it is changed, or called for its effect; what it has given is; it decorates; it is a class's base."""
+PUTS, GIVEN, CALLS, WRAPS, DERIVES = "puts", "given", "calls", "wraps", "derives"
+"""How something is touched: it is changed, or called for its effect; what it has given is; it is called for a value; it decorates;
+it is a class's base."""
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+_HARMLESS = frozenset({"pytest", "_pytest", "unittest"})
+"""Nothing that is left in these is seen by other tests."""
 
 _TALKERS = frozenset({"log", "logger", "_log", "_logger", "LOG", "LOGGER", "logging", "warnings", "warn"})
 """What is called for the sake of people."""
@@ -25,15 +29,21 @@ _HOOKS = frozenset({"__init_subclass__", "__set_name__", "__new__", "__init__", 
 """Functions that are called when a class is defined: the last three of a metaclass."""
 
 
-class Touches(NamedTuple):
-    """What loading a module does elsewhere."""
+class Statement(NamedTuple):
+    """One statement of a module that may do something elsewhere."""
 
-    touched: tuple[tuple[str, int, str], ...] = ()
+    touched: tuple[tuple[str, int, str], ...]
     """How, and what: an import's level and a dotted name."""
-    effect: str = ""
-    """A hash of the statements that do it, with those that bind the names that they mention."""
-    needs: tuple[tuple[int, str], ...] = ()
+    effect: str
+    """A hash of the statement, with those that bind the names that it mentions."""
+    needs: tuple[tuple[int, str], ...]
     """The imported names that these mention."""
+
+
+class Touches(NamedTuple):
+    """What loading a module may do elsewhere: whether it does depends on what the names stand for."""
+
+    statements: tuple[Statement, ...] = ()
     registers: tuple[str, ...] = ()
     """Names of functions that put something where it stays, or hand it to others that may."""
     derived: bool = False
@@ -43,16 +53,13 @@ class Touches(NamedTuple):
 def touches(tree: ast.Module) -> Touches:
     """What loading the module with this text does elsewhere."""
     reader = _Reader(tree)
-    found: dict[tuple[str, int, str], None] = {}
-    guilty: list[ast.stmt] = []
+    found = []
     for statement in tree.body:
-        new = list(reader.of_level(statement))
-        if new:
-            guilty.append(statement)
-            found.update(dict.fromkeys(new))
-    effect, needs = reader.slice_of(guilty) if guilty else ("", ())
+        touched = tuple(dict.fromkeys(reader.of_level(statement)))
+        if any(name.partition(".")[0] not in _HARMLESS for _how, _level, name in touched):
+            found.append(Statement(touched, *reader.slice_of([statement])))
     registers = tuple(sorted({node.name for node in ast.walk(tree) if isinstance(node, _Function) and reader.registers(node)}))
-    return Touches(tuple(found), effect, needs, registers, reader.registers_classes(tree))
+    return Touches(tuple(found), registers, reader.registers_classes(tree))
 
 
 class _Reader:
@@ -98,6 +105,7 @@ class _Reader:
                 yield from self._told(PUTS, node.value.func)
             elif isinstance(node, ast.Call):
                 yield from self._by_own(node.func)
+                yield from self._told(CALLS, node.func)
             yield from self._changes(node, ())
 
     def _changes(self, node: ast.AST, local: Iterable[str]) -> Iterator[tuple[str, int, str]]:

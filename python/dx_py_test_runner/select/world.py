@@ -136,8 +136,7 @@ class World:
         if kind == TOUCHED:
             return self._touched(name)
         if kind == EFFECT:
-            found = self.outline(self.full(name))
-            return "-" if found is None else found.touches.effect
+            return None if self._effects is None else _digest(self._effects.effect(self.full(name)))
         if kind == MENTIONS:
             path, package, target = name.split("\0")
             return "yes" if mentions(self.outline(self.full(path)), package, target) else "-"
