@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dxpy import MODES, SERIAL_MODES, DxPy, Ended, Mode, Process, Started, is_alive, real_pytest, wait_until
+from dxpy import MODES, SERIAL_MODES, DxPy, Ended, Mode, Started, is_alive, real_pytest, wait_until
 from gates import TESTS, Gates
 from terminal import Terminal, check_same, layout, without_colours
 

@@ -6,8 +6,6 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from dx_py_test_runner.daemon import lifecycle
-
 if TYPE_CHECKING:
     from dx_py_test_runner.daemon.supervisor import Supervisor
 

@@ -72,15 +72,24 @@ class History:
 
     def remember(self, test: str, memory: Memory) -> None:
         """Add the latest memory of *test*; it takes the place of one with the same sets."""
-        others = [other for other in self.tests.get(test, ()) if other.sets != memory.sets]
-        self.tests[test] = [memory, *others[: GENERATIONS - 1]]
+        known = self.tests.get(test)
+        if known is None:
+            self.tests[test] = [memory]
+        else:
+            others = [other for other in known if other.sets != memory.sets]
+            self.tests[test] = [memory, *others[: GENERATIONS - 1]]
 
     def take_in(self, other: History) -> None:
         """Add the memories of *other*, as later ones."""
-        numbers = {number: self.set_of(other.claims_of(number)) for number in range(len(other.sets))}
+        numbers = [self.set_of(other.claims_of(number)) for number in range(len(other.sets))]
+        renumbered: dict[tuple[int, ...], tuple[int, ...]] = {}
         for test, memories in other.tests.items():
-            for memory in reversed(memories):
-                self.remember(test, memory._replace(sets=tuple(numbers[number] for number in memory.sets)))
+            for outcome, seconds, sets in reversed(memories):
+                # Most tests of a file have the same.
+                mine = renumbered.get(sets)
+                if mine is None:
+                    mine = renumbered[sets] = tuple(map(numbers.__getitem__, sets))
+                self.remember(test, Memory(outcome, seconds, mine))
 
     def cleaned(self) -> History:
         """The same without claims and sets that no memory needs."""

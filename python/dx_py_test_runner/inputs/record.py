@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
-import linecache
 import os
 import sys
 import time
@@ -18,86 +16,34 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dx_py_test_runner.inputs import owners, startup
-from dx_py_test_runner.inputs.compare import ALL_NAMES, Inputs, importable_names, metadata_names, visible_names
+from dx_py_test_runner.inputs.callers import (
+    OURS,
+    PACKAGES,
+    asks_for_existence,
+    caller_is_pytest,
+    culprit,
+    foreign_reader,
+    is_configuring,
+    is_harmless,
+    is_installed,
+    is_stdlib,
+    loads_code,
+    reader_is_ours,
+    shows_traceback,
+)
+from dx_py_test_runner.inputs.compare import Inputs, importable_names, metadata_names, visible_names
+from dx_py_test_runner.inputs.events import EFFECTS, MAKING, PROCESSES, STARTS, WANTED, Effect, command
 from dx_py_test_runner.inputs.owners import Owners
 from dx_py_test_runner.inputs.stamp import Stamp, is_folder, link_target, stamp, what_is
+from dx_py_test_runner.inputs.watched import watched_items, watched_variables
 
-_STDLIB_FOLDERS = (
-    os.path.dirname(os.__file__),
-    os.path.join(sys.base_exec_prefix, sys.platlibdir, f"python{sys.version_info[0]}.{sys.version_info[1]}"),
-)
-_STDLIB = tuple(sorted({os.path.realpath(folder) + os.sep for folder in _STDLIB_FOLDERS}))
-_PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+COMMAND_LINE = "the command line"
+"""Stands for all options, to whoever reads the command line himself."""
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 _CLOCK_SLACK_NS = 10_000_000
 """A file changed this shortly before loading began may have been changed again without a new stamp."""
-
-_EFFECTS = frozenset(
-    {
-        "subprocess.Popen",
-        "os.system",
-        "os.exec",
-        "os.posix_spawn",
-        "os.spawn",
-        "os.fork",
-        "os.forkpty",
-        "pty.spawn",
-        "socket.connect",
-        "socket.bind",
-        "socket.sendto",
-        "os.mkdir",
-        "os.remove",
-        "os.rename",
-        "os.rmdir",
-        "os.link",
-        "os.symlink",
-        "os.truncate",
-        "os.chmod",
-        "os.chown",
-        "os.utime",
-        "os.kill",
-        "sqlite3.connect",
-        "signal.pthread_kill",
-    }
-)
-
-_MAKING = {
-    "os.mkdir": slice(0, 1),
-    "os.remove": slice(0, 1),
-    "os.rmdir": slice(0, 1),
-    "os.rename": slice(0, 2),
-    "os.link": slice(1, 2),
-    "os.symlink": slice(1, 2),
-}
-"""Which arguments of these are paths that are otherwise from then on."""
-
-_PROCESSES = frozenset(
-    {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn"}
-)
-
-_STARTS = frozenset({"_thread.start_new_thread", "socket.__new__"})
-"""Not effects by themselves (the thread may have ended, the socket may be closed): kept to name who is to blame."""
-
-_HARMLESS_READERS = ("/pytest_metadata/",)
-"""Plugins that only tell people what they find in the environment: in CI, another build's number each time."""
-
-_HARMLESS_CALLERS = (
-    *("platform", "ctypes.util", "uuid", "_sysconfigdata"),
-    *("pytest_benchmark.utils", "pytest_benchmark.storage.file"),
-)
-"""Modules that ask the system about itself through a subprocess: standard ones, and pytest-benchmark, which asks git for
-the project's name and makes its folder in every run, whether there are benchmarks or not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """Something outside the process that loading changed: *what* it did, and the *culprit* ``file:line``."""
-
-    what: str
-    culprit: str
 
 
 @dataclass
@@ -118,6 +64,8 @@ class Recorder:
         self.owners: Owners | None = None
         """Who has read what; None if nobody asks for that."""
         self._by_level = True
+        self._for_levels = enabled
+        """Whether there may be a level, which will want to know its inputs; else only their owners are noted."""
         self.effects: list[Effect] = []
         self.starts: list[Effect] = []
         self.born_ns = time.time_ns()
@@ -155,7 +103,7 @@ class Recorder:
     def tell_owners(self) -> None:
         """From here on, note of each read whose it is."""
         if self.owners is None:
-            self.owners = Owners(_is_stdlib, _PACKAGES, _OURS)
+            self.owners = Owners(is_stdlib, PACKAGES, OURS)
 
     def follow_hooks(self) -> None:
         """The record of loading has ended, but until tests run, hooks may read what all of them depend on."""
@@ -186,7 +134,7 @@ class Recorder:
         @functools.wraps(spawn)
         def fork_exec(args: Any, *more: Any) -> Any:
             if self._on and not self._busy:
-                self._own(owners.PROCESS, _command("", ("", args)))
+                self._own(owners.PROCESS, command("", ("", args)))
             return spawn(args, *more)
 
         _posixsubprocess.fork_exec = fork_exec  # type: ignore[assignment]
@@ -276,49 +224,15 @@ class Recorder:
                     seen.setdefault(name, initial.get(name))
                 if recorder.owners is not None:
                     text = os.fsdecode(name)
-                    if not recorder.owners.has(owners.ENV, text) and not _reader_is_ours():
+                    if not recorder.owners.has(owners.ENV, text) and not reader_is_ours():
                         recorder._own(owners.ENV, text)
 
-        class Watched(dict):
-            """``os.environ``'s own dictionary, noting which names are looked up."""
-
-            def __setitem__(self, name: bytes, value: bytes) -> None:
-                if not recorder.quiet:
-                    recorder.written.add(name)
-                dict.__setitem__(self, name, value)
-
-            def __delitem__(self, name: bytes) -> None:
-                if not recorder.quiet:
-                    recorder.written.add(name)
-                dict.__delitem__(self, name)
-
-            def __getitem__(self, name: bytes) -> bytes:
-                note(name)
-                return dict.__getitem__(self, name)
-
-            def __contains__(self, name: object) -> bool:
-                if isinstance(name, bytes):
-                    note(name)
-                return dict.__contains__(self, name)
-
-            def get(self, name: bytes, default: Any = None) -> Any:
-                note(name)
-                return dict.get(self, name, default)
-
-            def __iter__(self) -> Any:
-                note(ALL_NAMES)
-                return dict.__iter__(self)
-
-            def keys(self) -> Any:
-                note(ALL_NAMES)
-                return dict.keys(self)
-
-            def items(self) -> Any:
-                note(ALL_NAMES)
-                return dict.items(self)
+        def wrote(name: bytes) -> None:
+            if not recorder.quiet:
+                recorder.written.add(name)
 
         self._plain_environment = os.environ._data
-        watched = Watched(self._plain_environment)
+        watched = watched_variables(self._plain_environment, note, wrote)
         os.environ._data = watched
         os.environb._data = watched
 
@@ -334,7 +248,7 @@ class Recorder:
         class WatchedOptions(plain):  # type: ignore[valid-type, misc]
             def __getattribute__(self, name: str) -> Any:
                 value = object.__getattribute__(self, name)
-                if recorder._on and not name.startswith("_") and (reader := _foreign_reader()):
+                if recorder._on and not name.startswith("_") and (reader := foreign_reader()):
                     recorder._note_option(name, reader)
                 return value
 
@@ -352,14 +266,14 @@ class Recorder:
         """Whoever looks at the command line itself may see anything in it."""
 
         def note() -> None:
-            if self._on and not self.quiet and (reader := _foreign_reader(through_stdlib=True)):
+            if self._on and not self.quiet and (reader := foreign_reader(through_stdlib=True)):
                 self._note_option(COMMAND_LINE, reader)
 
         self._plain_arguments = (sys.argv, config, config.invocation_params)
-        sys.argv = _watched(list, sys.argv, note)
+        sys.argv = watched_items(list, sys.argv, note)
         given = config.invocation_params
         config.invocation_params = type(given)(args=(), plugins=given.plugins, dir=given.dir)
-        object.__setattr__(config.invocation_params, "args", _watched(tuple, given.args, note))
+        object.__setattr__(config.invocation_params, "args", watched_items(tuple, given.args, note))
 
     def _unwatch_arguments(self) -> None:
         if self._plain_arguments is None:
@@ -422,18 +336,20 @@ class Recorder:
             name = os.path.abspath(os.fsdecode(path))
         except (TypeError, ValueError):
             return
-        if self._ignored(name) or (not self._by_level and _shows_traceback()):
+        if self._ignored(name) or (not self._by_level and shows_traceback()):
             return
         if not self._by_level and self.owners is not None and self.owners.has(owners.STATUS, name) and call == "stat":
             return
-        foreign = not _caller_is_pytest()
-        exact = foreign and not _asks_for_existence()
+        foreign = not caller_is_pytest()
+        if self._by_level and not self._for_levels and not foreign:
+            return
+        exact = foreign and not asks_for_existence()
         if self.owners is not None and (foreign or not self._by_level):
             if call in ("lstat", "readlink"):
                 self._own(owners.LINK, name)
             if call != "readlink":
                 self._own(owners.STATUS if exact else owners.KIND, name)
-        if not self._by_level:
+        if not (self._by_level and self._for_levels):
             return
         if call in ("lstat", "readlink"):
             self._seen.links.setdefault(name, link_target(name))
@@ -455,7 +371,8 @@ class Recorder:
         )
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
-        if not self._on or self._busy or self.quiet:
+        # There are tens of thousands of others: each `id()` and `sys._getframe()` is one.
+        if event not in WANTED or not self._on or self._busy or self.quiet:
             return
         if event == "open":
             self._busy = True
@@ -479,7 +396,7 @@ class Recorder:
                 self._note_listing(args[0], event)
             finally:
                 self._busy = False
-        elif event in _EFFECTS or event in _STARTS:
+        elif event in EFFECTS or event in STARTS:
             self._busy = True
             try:
                 if self.owners is not None:
@@ -504,7 +421,7 @@ class Recorder:
                 self.owners.note_written(name)
             return
         if self.owners is not None:
-            if not _loads_code(name):
+            if not loads_code(name):
                 self._own_file(name)
             elif self.owners.is_of_project(source := (name.endswith(".pyc") and _source_of(name)) or name):
                 self._own(owners.LOAD, source)
@@ -513,11 +430,11 @@ class Recorder:
         self._note_file(name)
 
     def _note_file(self, name: str) -> None:
-        if self._by_level and name not in self._seen.files:
+        if self._by_level and self._for_levels and name not in self._seen.files:
             self._seen.files[name] = stamp(name)
 
     def _own_file(self, name: str) -> None:
-        if self.owners is not None and not (self._by_level and _is_configuring()):
+        if self.owners is not None and not (self._by_level and is_configuring()):
             self._own(owners.FILE, name)
 
     def _note_listing(self, path: Any, event: str) -> None:
@@ -529,29 +446,29 @@ class Recorder:
         frame = sys._getframe(2)
         if self.owners is not None:
             self._own_listing(name, frame.f_code.co_filename, event)
-        if not self._by_level:
+        if not (self._by_level and self._for_levels):
             return
         if frame.f_code.co_filename == "<frozen importlib._bootstrap_external>":
             key, names = ("import", name), importable_names(name)
         elif frame.f_code.co_filename.endswith("/importlib/metadata/__init__.py"):
             key, names = ("metadata", name), metadata_names(name)
-        elif _caller_is_pytest() and not self._hidden_count:
+        elif caller_is_pytest() and not self._hidden_count:
             key, names = ("visible", name), visible_names(name)
         else:
             key, names = ("all", name), visible_names(name, hidden=True)
-            if event == "os.scandir" and not _is_stdlib(frame.f_code.co_filename) and not _caller_is_pytest():
+            if event == "os.scandir" and not is_stdlib(frame.f_code.co_filename) and not caller_is_pytest():
                 self._note_entries(name, names)
         self._seen.listings.setdefault(key, names)
 
     def _own_listing(self, folder: str, lister: str, event: str) -> None:
         """What importing looks at is known by the names of the modules; pytest lists folders in each run anew."""
-        if lister == "<frozen importlib._bootstrap_external>" or (self._by_level and _caller_is_pytest()):
+        if lister == "<frozen importlib._bootstrap_external>" or (self._by_level and caller_is_pytest()):
             return
         if lister.endswith("/importlib/metadata/__init__.py"):
             self._own(owners.DISTS, folder)
             return
         self._own(owners.LIST, folder)
-        if event == "os.scandir" and not _is_stdlib(lister):
+        if event == "os.scandir" and not is_stdlib(lister):
             for name in visible_names(folder, hidden=True) or ():
                 if not name.endswith("/"):
                     self._own(owners.STATUS, os.path.join(folder, name))
@@ -559,15 +476,15 @@ class Recorder:
     def _own_effect(self, event: str, args: tuple[Any, ...]) -> None:
         """What is made here is no input; what another process reads, nobody sees."""
         assert self.owners is not None
-        if event in _MAKING:
+        if event in MAKING:
             if args[-1] != -1:
                 return  # relative to a folder that is open somewhere
-            for path in args[_MAKING[event]]:
+            for path in args[MAKING[event]]:
                 if isinstance(path, (str, bytes, os.PathLike)):
                     self.owners.note_written(os.path.abspath(os.fsdecode(path)))
-        elif event in _PROCESSES:
-            if not _is_harmless():
-                self._own(owners.PROCESS, _command(event, args))
+        elif event in PROCESSES:
+            if not is_harmless():
+                self._own(owners.PROCESS, command(event, args))
         elif event == "sqlite3.connect" and isinstance(args[0], (str, bytes, os.PathLike)):
             name = os.fsdecode(args[0])
             if name and name != ":memory:":
@@ -591,10 +508,10 @@ class Recorder:
             return
         if text == ":memory:":
             return
-        culprit = _culprit()
-        if culprit is not None:
-            found = self.starts if event in _STARTS else self.effects
-            found.append(Effect(f"{event} {text}".strip(), culprit))
+        guilty = culprit()
+        if guilty is not None:
+            found = self.starts if event in STARTS else self.effects
+            found.append(Effect(f"{event} {text}".strip(), guilty))
 
     # ---- the outcome
 
@@ -664,190 +581,3 @@ def _source_of(pyc: str) -> str | None:
     if cache != "__pycache__":
         return None
     return os.path.join(parent, name.partition(".")[0] + ".py")
-
-
-def _is_stdlib(filename: str) -> bool:
-    if filename.startswith("<frozen"):
-        return True
-    return filename.startswith(_STDLIB) and not any(part in filename for part in _PACKAGES)
-
-
-def _caller_is_pytest() -> bool:
-    """Whether the first frame outside the standard library and this package is pytest's."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        filename = frame.f_code.co_filename
-        if not _is_stdlib(filename) and not filename.startswith(_OURS):
-            return "/_pytest/" in filename
-        frame = frame.f_back
-    return False
-
-
-_LOOKING = frozenset({os.path.realpath.__code__.co_filename, os.path.exists.__code__.co_filename, inspect.__file__, linecache.__file__})
-
-
-def _shows_traceback() -> bool:
-    """Whether pytest looks for the source of a traceback: :mod:`inspect` resolves the files of all modules for that, which decides
-    nothing. What that code reads counts, and so does what the representations of values ask."""
-    frame = sys._getframe(3)
-    while frame is not None and frame.f_code.co_filename in _LOOKING:
-        frame = frame.f_back
-    return frame is not None and "/_pytest/_code/" in frame.f_code.co_filename
-
-
-COMMAND_LINE = "the command line"
-
-_EXISTENCE = frozenset(
-    {"exists", "lexists", "isfile", "isdir", "islink", "ismount", "samefile", "realpath", "_joinrealpath", "resolve"}
-    | {"is_file", "is_dir", "is_symlink", "checkcache", "updatecache", "mtime", "_path_stat"}
-)
-"""Functions of the standard library that ask the file system for no more than what is there."""
-
-
-def _asks_for_existence() -> bool:
-    """Whether the frame that called ``os.stat`` or its kin wants to know only whether, and as what, a path exists."""
-    frame = sys._getframe(3)
-    while frame is not None and _is_stdlib(frame.f_code.co_filename):
-        if frame.f_code.co_name in _EXISTENCE:
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _watched(kind: type, items: Any, note: Any) -> Any:
-    """A list or tuple that calls *note* when somebody looks into it."""
-
-    class Watched(kind):  # type: ignore[misc, valid-type]
-        def __getitem__(self, index: Any) -> Any:
-            note()
-            return kind.__getitem__(self, index)
-
-        def __iter__(self) -> Any:
-            note()
-            return kind.__iter__(self)
-
-        def __contains__(self, item: object) -> bool:
-            note()
-            return kind.__contains__(self, item)
-
-        def __eq__(self, other: object) -> bool:
-            note()
-            return bool(kind.__eq__(self, other))
-
-        __hash__ = kind.__hash__
-
-    return Watched(items)
-
-
-def _foreign_reader(*, through_stdlib: bool = False) -> str:
-    """The file whose code reads an option (through ``config.getoption`` or not), if it is neither pytest's nor ours; else ''."""
-    frame = sys._getframe(2)
-    while frame is not None:
-        filename = frame.f_code.co_filename
-        if filename.startswith(_OURS):
-            frame = frame.f_back if through_stdlib and filename == __file__ else None
-            continue
-        if filename.endswith("/_pytest/config/__init__.py") or (through_stdlib and _is_stdlib(filename)):
-            frame = frame.f_back
-            continue
-        return "" if "/_pytest/" in filename or "/pluggy/" in filename or _is_stdlib(filename) else filename
-    return ""
-
-
-def _is_configuring() -> bool:
-    """Whether a file is read by pytest, or by us, to know how it is configured: what comes out is compared itself."""
-    frame = sys._getframe(2)
-    while frame is not None:
-        filename = frame.f_code.co_filename
-        if filename != __file__ and not _is_stdlib(filename):
-            return filename.startswith(_OURS) or any(part in filename for part in ("/_pytest/", "/iniconfig/"))
-        frame = frame.f_back
-    return False
-
-
-def _reader_is_ours() -> bool:
-    """Whether who looks at the environment is the runner, or pytest for itself."""
-    frame = sys._getframe(2)
-    while frame is not None:
-        filename = frame.f_code.co_filename
-        if filename != __file__ and not _is_stdlib(filename):
-            if filename.startswith((_OURS, "<dx_py_test_runner/", "<python/dx_py_test_runner/")):
-                return True
-            if any(part in filename for part in _HARMLESS_READERS):
-                return True
-            return "/_pytest/" in filename and not filename.endswith("/monkeypatch.py")
-        frame = frame.f_back
-    return False
-
-
-def _loads_code(name: str) -> bool:
-    """Whether a module is being loaded from the file *name*: then it is known by the module's name, and by what it means.
-    Whoever wants to see the text of a module reads it as a file."""
-    if not name.endswith((".py", ".pyc")):
-        return False
-    frame = sys._getframe(3)
-    while frame is not None:
-        code = frame.f_code
-        if code.co_name == "get_code" and code.co_filename == "<frozen importlib._bootstrap_external>":
-            return True
-        if code.co_filename != __file__ and not _is_stdlib(code.co_filename):
-            return code.co_filename.startswith(_OURS) or code.co_filename.endswith("/_pytest/assertion/rewrite.py")
-        frame = frame.f_back
-    return False
-
-
-def _command(event: str, args: tuple[Any, ...]) -> str:
-    """What is started, in words."""
-    if event in ("os.fork", "os.forkpty"):
-        return "fork"
-    words = args[1] if event != "os.system" and len(args) > 1 else args[0]
-    if isinstance(words, (str, bytes, os.PathLike)):
-        return os.fsdecode(words)
-    try:
-        return " ".join(os.fsdecode(word) for word in words)
-    except TypeError:
-        return event
-
-
-def _is_harmless() -> bool:
-    """Whether a process is started by code that asks the system about itself."""
-    frame = sys._getframe(3)
-    while frame is not None:
-        if frame.f_globals.get("__name__") in _HARMLESS_CALLERS:
-            return True
-        if not _is_stdlib(frame.f_code.co_filename):
-            return False
-        frame = frame.f_back
-    return False
-
-
-def _culprit() -> str | None:
-    """``file:line`` of the code outside the standard library that caused an effect; None if it is harmless."""
-    frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename == __file__:
-        frame = frame.f_back
-    while frame is not None:
-        filename = frame.f_code.co_filename
-        if frame.f_globals.get("__name__") in _HARMLESS_CALLERS or filename.startswith(_OURS):
-            return None
-        if not _is_stdlib(filename):
-            if "/_pytest/" in filename or "/pluggy/" in filename:
-                return None
-            return f"{filename}:{frame.f_lineno}"
-        frame = frame.f_back
-    return None
-
-
-def is_stdlib(path: str) -> bool:
-    """Whether the file at *path* belongs to the standard library."""
-    return _is_stdlib(path)
-
-
-def is_installed(path: str) -> bool:
-    """Whether the file at *path* belongs to an installed distribution."""
-    return any(part in path for part in _PACKAGES)
-
-
-def is_ours(path: str) -> bool:
-    """Whether the file at *path* is part of this runner."""
-    return path.startswith(_OURS)

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import pytest
 
 from dx_py_test_runner.engine import reports
+from dx_py_test_runner.engine.lean.passes import Passed
 from dx_py_test_runner.engine.lean.reporting import PATIENCE, reporter_for
 from dx_py_test_runner.run.inline import silence
 from dx_py_test_runner.run.plan import Group

@@ -224,7 +224,7 @@ class RunPlugin:
             else:
                 self.selection.look_again(read)
             whole = not (session.testsfailed or getattr(config.option, "lf", False) or any("::" in name for name in config.args))
-            self.selection.know(everything, self.settled, whole=whole)
+            self.selection.know(session, everything, self.settled, whole=whole)
             if config.option.why is None:
                 if config.option.affected or config.option.changed is not None:
                     self.selection.choose(session)

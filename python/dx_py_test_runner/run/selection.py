@@ -17,10 +17,12 @@ from dx_py_test_runner.engine.assertion.codepack import folder
 from dx_py_test_runner.engine.lean.fixtures import watch_wide
 from dx_py_test_runner.engine.lean.items import node_ids
 from dx_py_test_runner.history import store
-from dx_py_test_runner.inputs.record import COMMAND_LINE, Recorder, is_installed, is_stdlib
+from dx_py_test_runner.inputs.callers import is_installed, is_stdlib
+from dx_py_test_runner.inputs.record import COMMAND_LINE, Recorder
 from dx_py_test_runner.run import options, settling
 from dx_py_test_runner.run.settling import Settled
 from dx_py_test_runner.run.git import changes_since
+from dx_py_test_runner.run.modules import both, modules_of, own_plugins, roots, test_of, tests_of
 from dx_py_test_runner.select import loaded, words
 from dx_py_test_runner.select.affected import GOOD, Selector, failing_first
 from dx_py_test_runner.select.assemble import Assembler, Outcomes, Part, Test, graph_of
@@ -31,7 +33,7 @@ from dx_py_test_runner.select.texts import Texts
 from dx_py_test_runner.select.world import World
 from dx_py_test_runner.wire import journal
 
-_SCHEMA = "5"
+_SCHEMA = "6"
 """Of what claims say: memories of other ones tell nothing."""
 
 _NEVER_MATTER = frozenset({"numprocesses", "maxprocesses", "no_daemon", "isolation", "affected", "changed", "audit", "why", "history"})
@@ -110,19 +112,26 @@ class Selection:
         if not settling.may_settle(self._config, self._before, self._then):
             return None
         world = self._world_with(self._then["after"])
-        return Settled(self._config, self.history, Selector(self.history, world), world.short)
+        known = settling.bringers(self._then["modules"], world)
+        world.know(known.effects)
+        return Settled(self._config, self.history, Selector(self.history, world), world, known)
 
-    def know(self, items: Sequence[Any], settled: Settled | None, *, whole: bool) -> None:
+    def know(self, session: Any, items: Sequence[Any], settled: Settled | None, *, whole: bool) -> None:
         """When everything is collected, and nobody has chosen yet.
 
         :param whole: whether all of each file was collected.
         """
         if settled is not None:
             self._settled = settled.files
+        modules = modules_of(session)
+        if self._settled:
+            # What has not been loaded now was loaded before, and the same: so claims say the same.
+            modules = both(self._then["modules"], modules)
+        self.world.know(settling.bringers(modules, self.world).effects)
         if not whole:
             return
         if self._before is not None and not self._settled and self.path is not None:
-            now = settling.complete(self._before, self._config, _search_path())
+            now = settling.complete(self._before, self._config, _search_path(), modules)
             if now != self._then:
                 store.keep(self.path, _SURROUNDINGS, now)
         for item, nodeid in zip(items, node_ids(items), strict=True):
@@ -159,17 +168,17 @@ class Selection:
             return selector
         self._changed = config.option.changed
         paths = changes_since(config.option.changed, str(config.rootpath))
-        return ChangedSelector(self.history, selector, Changes({self.world.short(path): was for path, was in paths.items()}))
+        return ChangedSelector(self.history, selector, Changes({self.world.short(path): was for path, was in paths.items()}, lambda name: self.world.outline(self.world.full(name))))
 
     def explain(self, session: Any, asked: str) -> list[str]:
         """For each test that *asked* names, why it must run or not; no test is left to be run."""
         selector = Selector(self.history, self.world)
-        graph = graph_of(self.world, loaded.look(_roots(session)).modules)
+        graph = graph_of(self.world, loaded.look(roots(session)).modules)
         lines: list[str] = []
         for item, nodeid in zip(session.items, node_ids(session.items), strict=True):
             if asked == nodeid or nodeid.startswith((f"{asked}[", f"{asked}::")) or asked in nodeid.split("::"):
-                roots = _test(item, nodeid, session.config).roots
-                lines += words.explain(nodeid, selector.verdict(nodeid), self.history, graph, roots, self.world.full)
+                own = test_of(item, nodeid, session.config).roots
+                lines += words.explain(nodeid, selector.verdict(nodeid), self.history, graph, own, self.world.full)
         self.left_out = len(session.items) or 1
         session.config.hook.pytest_deselected(items=list(session.items))
         session.items.clear()
@@ -203,8 +212,8 @@ class Selection:
     def take(self, session: Any, journal_fd: int, parts: Sequence[Part]) -> None:
         """When the tests have ended: take down what the run has found out, for :meth:`remember`."""
         ids = node_ids(session.items)
-        plugins = [loaded.name_of(plugin) for plugin in _own_plugins(session.config)]
-        tests = _tests(session, ids)
+        plugins = [loaded.name_of(plugin) for plugin in own_plugins(session.config)]
+        tests = tests_of(session, ids)
         self._taken = (tests, plugins, outcomes_of(journal_fd), parts)
         folders = {folder for part in parts for module in part.modules for folder in module.folders}
         above = {folder for test in tests for folder in test.above}
@@ -301,7 +310,7 @@ class Watching:
             for index in range(start, stop):
                 if found := self._needs_of(self._session.items[index]):
                     needs[index] = found
-        process = loaded.look(_roots(self._session))
+        process = loaded.look(roots(self._session))
         modules = [module for module in process.modules if not self._owners.has_made(module.path)]
         return Part(self._owners.plain(), needs, modules, process.installed)
 
@@ -378,52 +387,6 @@ def outcomes_of(fd: int) -> Outcomes:
 
 
 _RANK = {"passed": 0, "skipped": 1, "expected": 2, "failed": 3, "lost": 4, "rerun": 2}
-
-
-def _tests(session: Any, ids: list[str]) -> list[Test]:
-    """What is known of all items. Those of one parent differ in their names."""
-    found: list[Test] = []
-    parent: Any = None
-    for item, nodeid in zip(session.items, ids, strict=True):
-        if found and item.parent is parent:
-            found.append(found[-1]._replace(id=nodeid))
-        else:
-            found.append(_test(item, nodeid, session.config))
-        parent = item.parent
-    return found
-
-
-def _test(item: Any, nodeid: str, config: Any) -> Test:
-    path = str(item.path)
-    module = getattr(item, "module", None)
-    roots = [] if module is None else [loaded.name_of(module)]
-    roots += [loaded.name_of(conftest) for conftest in config.pluginmanager._getconftestmodules(item.path)]
-    return Test(nodeid, tuple(roots), path, _above(os.path.dirname(path), str(config.rootpath)))
-
-
-_known_above: dict[tuple[str, str], tuple[str, ...]] = {}
-
-
-def _above(folder: str, root: str) -> tuple[str, ...]:
-    """*folder* and those above it, up to *root*."""
-    key = (folder, root)
-    if key not in _known_above:
-        parent = os.path.dirname(folder)
-        rest = _above(parent, root) if folder != root and parent != folder else ()
-        _known_above[key] = (folder, *rest)
-    return _known_above[key]
-
-
-def _own_plugins(config: Any) -> list[Any]:
-    """Plugins that are modules, but for conftests, which count for what is below them."""
-    manager = config.pluginmanager
-    return [plugin for plugin in manager.get_plugins() if hasattr(plugin, "__file__") and plugin not in manager._conftest_plugins]
-
-
-def _roots(session: Any) -> list[Any]:
-    """Modules of the session that importlib may not know."""
-    modules = {id(module): module for item in session.items if (module := getattr(item, "module", None)) is not None}
-    return [*modules.values(), *session.config.pluginmanager._conftest_plugins, *_own_plugins(session.config)]
 
 
 def _texts(config: Any, read: frozenset[str]) -> dict[str, str]:

@@ -17,30 +17,41 @@ from dx_py_test_runner._native import hash_bytes
 from dx_py_test_runner.engine.frames import internal
 from dx_py_test_runner.history.store import History
 from dx_py_test_runner.inputs.stamp import content_hash
+from dx_py_test_runner.run.modules import Modules
 from dx_py_test_runner.select.affected import Selector
+from dx_py_test_runner.select.assemble import graph_of
+from dx_py_test_runner.select.closure import Loaded
+from dx_py_test_runner.select.effects import Bringers, Effects, to_load
 from dx_py_test_runner.select.settled import settled
+from dx_py_test_runner.select.world import World
 
 Surroundings = dict[str, Any]
 """Plain values: ``before``, ``sys.path`` when collecting begins; ``after``, the folders of the project and of installed
 modules on it when it has ended; ``files``, a hash of the names of those that may decide about it; ``conftests`` with their
-contents; ``alone``, whether only pytest's plugins looked at the items."""
+contents; ``alone``, whether only pytest's plugins looked at the items; ``modules``, those that were loaded (:mod:`run.modules`)."""
 
 _OWN = ("_pytest.", "dx_py_test_runner.")
 
 
 def surroundings(config: Any) -> Surroundings:
     """What there is to be known before collecting."""
-    patterns = ["*.py"] if config.option.doctestmodules else config.getini("python_files")
-    if any(os.sep in pattern for pattern in patterns):
-        patterns = ["*.py"]
-    files = _look_through(str(config.rootpath), config.getini("norecursedirs"), [*patterns, "__init__.py", "conftest.py"])
+    patterns = [pattern for pattern in config.getini("python_files") if os.sep not in pattern]
+    # A new module of any name may be imported by one that is loaded, and leave something in others.
+    files = _look_through(str(config.rootpath), config.getini("norecursedirs"), [*patterns, "*.py"])
     conftests = {path: content_hash(path) for path in files if os.path.basename(path) == "conftest.py"}
     return {"before": list(sys.path), "files": hash_bytes(os.fsencode("\n".join(files))), "conftests": conftests}
 
 
-def complete(before: Surroundings, config: Any, search_path: Sequence[str]) -> Surroundings:
+def complete(before: Surroundings, config: Any, search_path: Sequence[str], modules: Modules) -> Surroundings:
     """The same when everything has been collected."""
-    return {**before, "after": list(search_path), "alone": _is_alone(config)}
+    return {**before, "after": list(search_path), "alone": _is_alone(config), "modules": modules}
+
+
+def bringers(modules: Modules, world: World) -> Bringers:
+    """What modules leave in one another, by their present texts, and which of them are loaded for their own sake."""
+    graph = graph_of(world, [Loaded(*module) for module in modules["loaded"]])
+    collected = [name for names in modules["files"].values() for name in names]
+    return Bringers(Effects(graph, collected, modules["always"]), modules["files"], modules["always"])
 
 
 def may_settle(config: Any, now: Surroundings, then: Surroundings) -> bool:
@@ -60,11 +71,14 @@ def may_settle(config: Any, now: Surroundings, then: Surroundings) -> bool:
 class Settled:
     """The files that a run leaves out.
 
-    :param selector: of a world with the ``sys.path`` that there will be.
+    :param selector: of *world*, which has the ``sys.path`` that there will be.
+    :param known: the modules that there were when everything was collected.
     """
 
-    def __init__(self, config: Any, history: History, selector: Selector, short: Any) -> None:
-        self._config, self._history, self._selector, self._short = config, history, selector, short
+    def __init__(self, config: Any, history: History, selector: Selector, world: World, known: Bringers) -> None:
+        self._config, self._history, self._selector, self._world = config, history, selector, world
+        self._known = known
+        self._needed: set[str] | None = None
         self.files: dict[str, list[str]] = {}
         """The ids of what each would have given."""
 
@@ -73,12 +87,24 @@ class Settled:
         """Whether the file at *path* is left out."""
         name = str(path)
         if name not in self.files:
-            ids = settled(self._history, self._selector, self._short(name))
-            if ids is None:
+            ids = self._ids(name)
+            if ids is None or name in self._to_load():
                 return False
             self.files[name] = ids
             self._put_on_path(path)
         return True
+
+    def _ids(self, name: str) -> list[str] | None:
+        return settled(self._history, self._selector, self._world.short(name))
+
+    def _to_load(self) -> set[str]:
+        """The files with nothing to run that leave something behind for others that have."""
+        if self._needed is None:
+            arguments = [os.path.abspath(argument) for argument in self._config.args]
+            files = [path for path in self._known.files if any(path == one or path.startswith(one.rstrip(os.sep) + os.sep) for one in arguments)]
+            left_out = [path for path in files if self._ids(path) is not None]
+            self._needed = to_load(self._known, left_out, set(files) - set(left_out))
+        return self._needed
 
     def _put_on_path(self, path: Path) -> None:
         """What importing the file would have done to ``sys.path``: other modules may be found by it."""
@@ -109,9 +135,10 @@ def _module_of(plugin: Any) -> str:
 def _look_through(root: str, passed_over: Sequence[str], patterns: Sequence[str]) -> list[str]:
     """The files below *root* that may be collected, or decide how others are imported."""
     matches = re.compile("|".join(map(fnmatch.translate, patterns))).match
+    passes_over = re.compile("|".join(map(fnmatch.translate, passed_over)) or "(?!)").match
     found = []
     for folder, below, files in os.walk(root):
-        below[:] = [name for name in below if not any(fnmatch.fnmatch(name, pattern) for pattern in passed_over)]
+        below[:] = [name for name in below if not passes_over(name)]
         if "pyvenv.cfg" in files and folder != root:
             below.clear()
         else:

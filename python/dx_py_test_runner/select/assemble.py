@@ -13,7 +13,7 @@ from dx_py_test_runner.inputs.compare import NEVER
 from dx_py_test_runner.select import settled
 from dx_py_test_runner.select.closure import Graph, Loaded
 from dx_py_test_runner.select.keeping import keeps
-from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, CONFTEST_NAMES, DOUBT, FIND, LEVEL, TREE, World
+from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, CONFTEST_NAMES, DOUBT, EFFECT, EVERYWHERE, FIND, LEVEL, MENTIONS, TOUCHED, TREE, World
 
 
 class Test(NamedTuple):
@@ -102,6 +102,9 @@ class Assembler:
         ground = self._ground(part, graph)
         fixtures = self._fixtures(part)
         of_roots: dict[Any, int] = {}
+        shared: dict[int, tuple[int, ...]] = {}
+        needs, items, item_codes = part.needs, part.reads["items"], part.reads["item_codes"]
+        remember = self.history.remember
         asked: dict[int, set[int]] = {}
         for kind, user, number in part.reads["uses"]:
             if kind == "item":
@@ -114,16 +117,21 @@ class Assembler:
                 key = (test.roots, test.path, test.above)
                 if key not in of_roots:
                     of_roots[key] = self.history.set_of(self._root_claims(test, graph))
-                sets = {*ground, of_roots[key]}
-                for number in {*part.needs.get(index, ()), *asked.get(index, ())}:
+                own = of_roots[key]
+                if not (index in items or index in item_codes or index in needs or index in asked):
+                    # Nothing but what all tests of its file depend on.
+                    if own not in shared:
+                        shared[own] = tuple(sorted({*ground, own}))
+                    remember(test.id, Memory(outcome, seconds, shared[own]))
+                    continue
+                sets = {*ground, own}
+                for number in {*needs.get(index, ()), *asked.get(index, ())}:
                     sets.add(fixtures[number])
-                own = part.reads["items"].get(index)
-                if own:
-                    sets.add(self.history.set_of(self._claims(own)))
-                codes = part.reads["item_codes"].get(index)
-                if codes:
+                if reads := items.get(index):
+                    sets.add(self.history.set_of(self._claims(reads)))
+                if codes := item_codes.get(index):
                     sets.add(self._set_of_codes(codes))
-                self.history.remember(test.id, Memory(outcome, seconds, tuple(sorted(sets))))
+                remember(test.id, Memory(outcome, seconds, tuple(sorted(sets))))
 
         for (_roots, path, _above), number in of_roots.items():
             if path in self._files:
@@ -167,9 +175,8 @@ class Assembler:
         reads = [*self._claims(part.reads["everybody"]), *lost]
         roots = {name for test in self._tests for name in test.roots}
         unexplained = graph.modules.keys() - graph.closure([*roots, *self._plugins])
-        modules = [
-            claim for name in graph.closure([*self._plugins, *unexplained]) for claim in self._claims_of_module(name, graph)
-        ]
+        modules = self._needed(graph.closure([*self._plugins, *unexplained]), graph)
+        modules += self._left_everywhere(graph)
         return [claims(everywhere), claims(installed), claims(reads), claims(modules)]
 
     # ---- fixtures that outlive a test
@@ -211,9 +218,46 @@ class Assembler:
             for name in CONFTEST_NAMES:
                 path = world.short(os.path.join(folder, name))
                 claims.append((owners.KIND, path, world.value(owners.KIND, path)))
-        for name in graph.closure(roots):
-            claims += self._claims_of_module(name, graph)
+        return claims + self._needed(graph.closure(roots), graph)
+
+    def _needed(self, names: frozenset[str], graph: Graph) -> list[Claim]:
+        """Of modules, with what others have left in them."""
+        effects, world = self._world.effects, self._world
+        makers: list[str] = []
+        if effects is not None:
+            names, makers = effects.spread(names, graph)
+        claims = [claim for name in names for claim in self._claims_of_module(name, graph)]
+        for path in {graph.modules[name].path for name in names}:
+            if path:
+                short = world.short(path)
+                claims.append((TOUCHED, short, world.value(TOUCHED, short)))
+        for maker in makers:
+            claims += self._left_by(maker)
         return claims
+
+    def _left_everywhere(self, graph: Graph) -> list[Claim]:
+        """What every test may see of modules that it does not mention."""
+        effects, world = self._world.effects, self._world
+        claims: list[Claim] = [(TOUCHED, EVERYWHERE, world.value(TOUCHED, EVERYWHERE))]
+        if effects is not None:
+            for maker in effects.wide:
+                claims += self._left_by(maker)
+                claims += self._needed(graph.closure(effects.needs(maker)), graph)
+        return claims
+
+    def _left_by(self, maker: str) -> Iterable[Claim]:
+        """What the module *maker* leaves in others, and that somebody loads it."""
+        effects, world = self._world.effects, self._world
+        assert effects is not None
+        path = effects.graph.modules[maker].path
+        short = world.short(path)
+        yield (EFFECT, short, None if world.changed_lately(path) else world.value(EFFECT, short))
+        chain = effects.chain(maker)
+        for name, needed in zip(chain, chain[1:], strict=False):
+            if not name.startswith(f"{needed}."):
+                module = effects.graph.modules[name]
+                key = "\0".join([world.short(module.path), module.package, needed])
+                yield (MENTIONS, key, None if world.changed_lately(module.path) else world.value(MENTIONS, key))
 
     def _claims_of_module(self, name: str, graph: Graph) -> list[Claim]:
         known = self._module_claims.get(name)

@@ -44,6 +44,10 @@ class Graph:
         """Those loaded from the file at *path*."""
         return self._by_path.get(path, [])
 
+    def outline_of(self, module: Loaded) -> Outline | None:
+        """What is known of the text of a module, if it has one."""
+        return self._outlines.get(module.path)
+
     def is_dynamic(self, name: str) -> bool:
         outline = self._outlines.get(self.modules[name].path)
         return outline is not None and outline.dynamic
@@ -56,7 +60,7 @@ class Graph:
 
     def _find_needs(self, module: Loaded) -> set[str]:
         found: set[str] = set()
-        self._add(module.name.rpartition(".")[0], found)
+        self.add(module.name.rpartition(".")[0], found)
         outline = self._outlines.get(module.path)
         if outline is None:
             return found
@@ -64,18 +68,40 @@ class Graph:
             return set(self.modules) - {module.name}
         for level, target, names in outline.imports:
             target = absolute(level, target, module.package)
-            self._add(target, found)
+            self.add(target, found)
             for name in names:
                 if name == "*":
                     found.update(self._children.get(target, ()))
                 else:
-                    self._add(f"{target}.{name}", found)
+                    self.add(f"{target}.{name}", found)
         for name in outline.names:
-            self._add(name, found)
+            self.add(name, found)
         found.discard(module.name)
         return found
 
-    def _add(self, name: str, found: set[str]) -> None:
+    def loads(self, names: Iterable[str]) -> set[str]:
+        """*names* with all that is certain to be loaded with them."""
+        seen: set[str] = set()
+        waiting = [name for name in names if name in self.modules]
+        while waiting:
+            name = waiting.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            module = self.modules[name]
+            found: set[str] = set()
+            self.add(name.rpartition(".")[0], found)
+            outline = self.outline_of(module)
+            for level, target, taken in () if outline is None else outline.loads:
+                target = absolute(level, target, module.package)
+                self.add(target, found)
+                for one in taken:
+                    self.add(f"{target}.{one}", found)
+            waiting += found - seen
+        return seen
+
+    def add(self, name: str, found: set[str]) -> None:
+        """Add the modules to *found* that a dotted name leads through."""
         while name:
             if name in self.modules:
                 found.add(name)

@@ -17,7 +17,7 @@ _PLAIN = frozenset(
 )
 """Parts of the names of decorators that keep nothing."""
 
-_PUTTING = frozenset(
+PUTTING = frozenset(
     {"append", "appendleft", "add", "update", "setdefault", "extend", "insert", "put", "set", "get_or_set", "push", "register", "store"}
     | {"__setitem__", "__setattr__"}
 )
@@ -98,14 +98,14 @@ def _last_name(node: ast.AST) -> str:
 
 def _puts(function: _Function) -> bool:
     """Whether the function binds, or puts into, something that may be there after it has ended."""
-    own = list(_own_nodes(function))
+    own = list(own_nodes(function))
     if any(isinstance(node, (ast.Global, ast.Nonlocal)) for node in own):
         return True
     new = _new_names(function, own)
     for node in own:
         if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store):
             place: ast.AST = node
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _PUTTING:
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in PUTTING:
             place = node.func.value
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setattr" and node.args:
             place = node.args[0]
@@ -154,9 +154,9 @@ def _is_new(value: ast.AST) -> bool:
     return isinstance(value, _NEW)
 
 
-def _own_nodes(function: ast.AST) -> Iterator[ast.AST]:
+def own_nodes(function: ast.AST) -> Iterator[ast.AST]:
     """The nodes of a function's body without those of functions within it."""
     for child in function.body if isinstance(function, _Function) else ast.iter_child_nodes(function):
         yield child
         if not isinstance(child, (*_Function.__args__, ast.Lambda, ast.ClassDef)):
-            yield from _own_nodes(child)
+            yield from own_nodes(child)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from dx_py_test_runner.inputs.record import is_installed, is_ours, is_stdlib
+from dx_py_test_runner.inputs.callers import is_installed, is_ours, is_stdlib
 from dx_py_test_runner.select.closure import Loaded
 
 
@@ -17,6 +17,10 @@ class Process(NamedTuple):
     modules: tuple[Loaded, ...]
     installed: tuple[str, ...]
     """Files of installed modules."""
+
+
+_OF_FILES = frozenset({"SourceFileLoader", "SourcelessFileLoader", "ExtensionFileLoader", "AssertionRewritingHook"})
+"""Loaders of modules that are files of their own."""
 
 
 def look(more: Iterable[Any] = ()) -> Process:
@@ -63,7 +67,8 @@ def _take(name: str, module: Any, modules: dict[str, Loaded], installed: set[str
         path = os.path.abspath(path)
         if is_ours(path) or (is_stdlib(path) and not is_installed(path)):
             return
-        path = _archive_of(path)
+        if type(names.get("__loader__")).__name__ not in _OF_FILES:
+            path = _archive_of(path)
         if is_installed(path):
             installed.add(path)
             return

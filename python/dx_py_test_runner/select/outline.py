@@ -7,11 +7,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dx_py_test_runner._native import hash_bytes
 from dx_py_test_runner.inputs.facts import Facts
 from dx_py_test_runner.select.keeping import handed, keepers
+from dx_py_test_runner.select.touching import Statement, Touches, touches
 
 
 class Outline(NamedTuple):
@@ -32,6 +33,10 @@ class Outline(NamedTuple):
     """Qualified names of functions that may keep what they find (:mod:`select.keeping`)."""
     handed: tuple[str, ...] = ()
     """Names of what it hands to others that may keep what it gives."""
+    loads: tuple[tuple[int, str, tuple[str, ...]], ...] = ()
+    """The imports that are done whenever the module is loaded."""
+    touches: Touches = Touches()
+    """What loading the module does to others."""
 
     def body(self, name: str) -> str:
         """The hash of the function whose code has this qualified name: of that around it, if it has no body of its own (a lambda,
@@ -58,9 +63,33 @@ def outline(text: bytes) -> Outline:
     finder.visit(tree)
     imports, names = tuple(dict.fromkeys(finder.imports)), tuple(sorted(finder.names))
     kept, given = tuple(sorted(set(keepers(tree)))), tuple(sorted(set(handed(tree))))
+    loads, touched = tuple(_certain_imports(tree)), touches(tree)
     bodies: dict[str, str] = {}
     _take_bodies(tree, "", bodies)
-    return Outline(imports, names, finder.dynamic, _hash(tree), tuple(sorted(bodies.items())), kept, given)
+    return Outline(imports, names, finder.dynamic, _hash(tree), tuple(sorted(bodies.items())), kept, given, loads, touched)
+
+
+def from_plain(value: tuple[Any, ...]) -> Outline:
+    """The outline of which this is what is left when it was kept."""
+    found = Outline(*value)
+    statements, *rest = found.touches
+    return found._replace(touches=Touches(tuple(Statement(*one) for one in statements), *rest))
+
+
+def as_plain(known: Outline) -> tuple[Any, ...]:
+    """An outline as values that :mod:`marshal` takes."""
+    return (*known[:-1], (tuple(map(tuple, known.touches.statements)), *known.touches[1:]))
+
+
+def _certain_imports(node: ast.AST) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+    """Import statements that are neither in a function nor on a condition."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from ((0, alias.name, ()) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            yield (child.level, child.module or "", tuple(alias.name for alias in child.names))
+        elif isinstance(child, (ast.ClassDef, ast.With, ast.Try)):
+            yield from _certain_imports(child)
 
 
 def _hash(*nodes: ast.AST) -> str:

@@ -11,7 +11,7 @@ from dx_py_test_runner._native import hash_bytes
 from dx_py_test_runner.inputs.compare import HASH_LIMIT
 from dx_py_test_runner.inputs.stamp import content_hash, stamp
 from dx_py_test_runner.select import outline as outlines
-from dx_py_test_runner.select.outline import Outline
+from dx_py_test_runner.select.outline import Outline, as_plain, from_plain
 
 _SETTLED_NS = 50_000_000
 """A file that changed more recently than this may change again under the same stamp."""
@@ -43,7 +43,7 @@ class Texts:
 
     def outlined(self) -> dict[str, Any]:
         """The same for outlines, which few runs need."""
-        return {key: tuple(value) for key, value in self._without_oldest(self._known_outlines()).items()}
+        return {key: as_plain(value) for key, value in self._without_oldest(self._known_outlines()).items()}
 
     def _without_oldest(self, texts: dict[str, Any]) -> dict[str, Any]:
         used = {digest for _stamp, digest in self._hashes.values()}
@@ -53,7 +53,7 @@ class Texts:
 
     def _known_outlines(self) -> dict[str, Outline]:
         if self._outlines is None:
-            self._outlines = {key: Outline(*value) for key, value in self._kept_outlines().items()}
+            self._outlines = {key: from_plain(value) for key, value in self._kept_outlines().items()}
         return self._outlines
 
     def content(self, path: str) -> str | None:

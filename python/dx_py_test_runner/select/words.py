@@ -9,7 +9,7 @@ from dx_py_test_runner.history.store import Claim, History
 from dx_py_test_runner.inputs import owners
 from dx_py_test_runner.select.affected import Verdict
 from dx_py_test_runner.select.closure import Graph
-from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, DOUBT, FIND, LEVEL, TREE
+from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, DOUBT, EFFECT, EVERYWHERE, FIND, LEVEL, MENTIONS, TOUCHED, TREE
 
 SHOWN = 10
 """Changes told of one test."""
@@ -61,6 +61,13 @@ def of_change(claim: Claim, now: str | None) -> str:
         return f"{path}: {function} has changed, and was executed"
     if kind == LEVEL:
         return f"{shown} has changed outside of functions"
+    if kind == EFFECT:
+        return f"{shown} leaves something else in other modules when it is loaded"
+    if kind == TOUCHED:
+        return f"other modules than before leave something {'where all may see it' if name == EVERYWHERE else f'in {shown}'}"
+    if kind == MENTIONS:
+        path, _package, target = shown.split("\0")
+        return f"{path} does not mention {target} any more, which has left something where this test may see it"
     if kind == TREE:
         return "a file of the project has changed, and the test starts other processes, which may read any"
     known = {

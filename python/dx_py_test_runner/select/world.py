@@ -12,8 +12,9 @@ from dx_py_test_runner.inputs import owners
 from dx_py_test_runner.inputs.compare import ALWAYS, NEVER
 from dx_py_test_runner.inputs.stamp import stamp
 from dx_py_test_runner.select.closure import ALL
-from dx_py_test_runner.select.texts import Texts
+from dx_py_test_runner.select.effects import Effects, mentions
 from dx_py_test_runner.select.outline import Outline
+from dx_py_test_runner.select.texts import Texts
 
 CODE, LEVEL, BODY, FIND, CONFIG, TREE, CIRCUMSTANCES, DOUBT = (
     *("code", "level", "body", "find", "config", "tree", "circumstances", "doubt"),
@@ -23,6 +24,13 @@ how pytest is configured, all files of the project, what every interpreter and i
 
 CONFTEST_NAMES = ("conftest.py", "__init__.py")
 """Files that count for all tests below their folder."""
+TOUCHED, EFFECT, MENTIONS = "touched", "effect", "mentions"
+"""More kinds: which modules leave something in that of a file; what loading a file leaves in others; whether a file mentions a module
+(its name, then the package that relative imports start from, then the module's)."""
+
+EVERYWHERE = ""
+"""In the place of a file's name: what is left where everybody may see it."""
+
 
 _CLOCK_SLACK_NS = 20_000_000
 """What the clock of the file system may be behind, and what passes between looking at files and beginning."""
@@ -65,6 +73,15 @@ class World:
         self._closed_ns = 0
         self._values: dict[tuple[str, str], str | None] = {}
         self._names: dict[str, dict[str, list[str]]] = {}
+        self._effects: Effects | None = None
+
+    def know(self, effects: Effects) -> None:
+        """What modules leave in one another: known when it is known which are loaded."""
+        self._effects = effects
+
+    @property
+    def effects(self) -> Effects | None:
+        return self._effects
 
     # ---- names
 
@@ -108,6 +125,13 @@ class World:
         if kind == FIND:
             folder, _, stem = name.rpartition("\0")
             return self._find([self.full(folder)] if folder else self._search_path, stem)
+        if kind == TOUCHED:
+            return self._touched(name)
+        if kind == EFFECT:
+            return None if self._effects is None else _digest(self._effects.effect(self.full(name)))
+        if kind == MENTIONS:
+            path, package, target = name.split("\0")
+            return "yes" if mentions(self.outline(self.full(path)), package, target) else "-"
         if kind == owners.ENV:
             return self._variable(name)
         if kind == CONFIG:
@@ -119,6 +143,12 @@ class World:
         if kind in owners.STATES:
             return self.as_value(kind, owners.STATES[kind](self.full(name)))
         return None
+
+    def _touched(self, name: str) -> str | None:
+        if self._effects is None:
+            return None
+        found = "\n".join(sorted(self._effects.wide)) if name == EVERYWHERE else self._effects.touched(self.full(name))
+        return _digest(found) if found else ""
 
     def as_value(self, kind: str, state: Any) -> str:
         """A state that was recorded (``owners.STATES``), as a claim's value; not for files."""

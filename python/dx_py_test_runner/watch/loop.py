@@ -19,7 +19,7 @@ from pathlib import Path
 from dx_py_test_runner._native import Changes
 from dx_py_test_runner.history import store
 from dx_py_test_runner.watch.files import folders, is_watched
-from dx_py_test_runner.watch.plan import Action, Ask, Leave, Say, Start, Stop, Verdict, Watch
+from dx_py_test_runner.watch.plan import Action, Ask, Say, Start, Stop, Verdict, Watch
 
 _QUIET = 0.008
 """Seconds without a change after which a save counts as finished: editors write, rename and remove within less."""

@@ -161,21 +161,24 @@ class Journal:
 
 def read(fd: int) -> Iterator[tuple[str, int | None, Any]]:
     """The entries that were written completely, oldest first."""
-    at, end = _HEADER.size, _HEADER.size + _header(fd)[0]
-    while at + _LENGTH.size <= end:
-        (length,) = _LENGTH.unpack(os.pread(fd, _LENGTH.size, at).ljust(_LENGTH.size, b"\0"))
+    data, at = _bytes_of(fd, _HEADER.size, _header(fd)[0]), 0
+    while at + _LENGTH.size <= len(data):
+        (length,) = _LENGTH.unpack_from(data, at)
         at += _LENGTH.size
-        if at + length > end:
+        if at + length > len(data):
             return
-        body = b""
-        while len(body) < length:
-            piece = os.pread(fd, length - len(body), at + len(body))
-            if not piece:
-                return
-            body += piece
-        if body:
-            yield loads(body)
+        if length:
+            yield loads(data[at : at + length])
         at += length
+
+
+def _bytes_of(fd: int, start: int, length: int) -> bytes:
+    """So many bytes from *start* on, or as many as there are. Read at once: there is an entry for each test."""
+    pieces, missing = [], length
+    while missing > 0 and (piece := os.pread(fd, missing, start + length - missing)):
+        pieces.append(piece)
+        missing -= len(piece)
+    return b"".join(pieces)
 
 
 def unshown(fd: int) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import operator
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
