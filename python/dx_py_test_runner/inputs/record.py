@@ -76,6 +76,8 @@ _PROCESSES = frozenset(
     {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn"}
 )
 
+_READING_UNSEEN = _PROCESSES | {"socket.connect", "sqlite3.connect"}
+
 _STARTS = frozenset({"_thread.start_new_thread", "socket.__new__"})
 """Not effects by themselves (the thread may have ended, the socket may be closed): kept to name who is to blame."""
 
@@ -132,6 +134,8 @@ class Recorder:
         self._watched_options: list[tuple[Any, type]] = []
         self._plain_arguments: tuple[list[str], Any, Any] | None = None
         self._other_argv: list[str] | None = None
+        self.texts: set[str] = set()
+        """Python files of which somebody has read the text, and not only loaded the module."""
         self.options_of_project: set[str] = set()
         """Options that code of the project, and not only an installed plugin, has read."""
         self._listens = False
@@ -506,6 +510,8 @@ class Recorder:
                 self._own_file(name)
             elif self.owners.is_of_project(source := (name.endswith(".pyc") and _source_of(name)) or name):
                 self._own(owners.LOAD, source)
+        if name.endswith(".py") and self._by_level and not _loads_code(name):
+            self.texts.add(name)
         if name.endswith(".pyc"):
             name = _source_of(name) or name
         self._note_file(name)
@@ -595,6 +601,11 @@ class Recorder:
             found.append(Effect(f"{event} {text}".strip(), culprit))
 
     # ---- the outcome
+
+    def unseen(self) -> str:
+        """What may have been read without having been seen, or ''."""
+        found = (effect.what for effect in self.effects if effect.what.split(" ", 1)[0] in _READING_UNSEEN)
+        return next(found, "") or self.doubt()
 
     def doubt(self) -> str:
         """Why what was recorded cannot be trusted, or ''."""
