@@ -226,6 +226,11 @@ class Recorder:
                 os.environb._data = self._plain_environment
             self._plain_environment = None
 
+    @property
+    def is_on(self) -> bool:
+        """Whether it records, or would if it were not paused."""
+        return self._on
+
     def pause(self) -> None:
         """Record nothing for now: what a waiting level looks at, to see whether it is true, is no input."""
         self._busy = True

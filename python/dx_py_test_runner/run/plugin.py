@@ -240,7 +240,8 @@ class RunPlugin:
         if self.recorder.owners is not None or collected.is_kept(config, self.tower.job, self.collection):
             self.collection.inputs = None
             return False
-        self.recorder.resume(self.tower.job.env)
+        if not self.recorder.is_on:
+            self.recorder.resume(self.tower.job.env)
         return True
 
     @pytest.hookimpl(tryfirst=True)
