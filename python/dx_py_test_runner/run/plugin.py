@@ -200,7 +200,8 @@ class RunPlugin:
             self._stop_recording()
         selects = config.option.affected or config.option.changed is not None or settings.records(config)
         everything = list(items)
-        self.recorder.follow_hooks()
+        if not hooks_matter:
+            self.recorder.follow_hooks()
         result = yield
         if hooks_matter:
             self.collection.inputs = self._seen_inputs()
@@ -237,7 +238,8 @@ class RunPlugin:
         """Have recorded what others read when they change the items, if what was collected is to be kept."""
         if self.collection.inputs is None or not collected.hooks_matter(config):
             return False
-        if self.recorder.owners is not None or collected.is_kept(config, self.tower.job, self.collection):
+        selects = config.option.affected or config.option.changed is not None or settings.records(config)
+        if selects or collected.is_kept(config, self.tower.job, self.collection):
             self.collection.inputs = None
             return False
         if not self.recorder.is_on:
