@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Compare `dx-py list` with `pytest --collect-only -q` over real projects, without running a test.
+"""Compare `dx-py list` with `pytest --collect-only -q` over real projects, before a test has run and after one `dx-py test`.
 
-    python tests/conformance/ids.py [PROJECT...] [--quick]
+    python tests/conformance/ids.py [PROJECT...] [--quick] [--without-run]
 
 An id that is listed as exact must be one that pytest collects. One that pytest collects and that is not listed as exact must be
 covered by something provisional: the same id, its function with parameters that are not known, or a file that may hold more.
-Exits with 0 only if that is so for every project.
+After one run all ids have to be exact, and in pytest's order. Exits with 0 only if that is so for every project.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import launch
+import prepare
 from prepare import CHECKOUT, Corpus, Prepared
 from run import add_common, common
 
@@ -79,13 +80,35 @@ def list_ids(dx_py: Path, prepared: Prepared, arguments: list[str], environment:
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
 
+def after_run(found: Compared, collected: list[str], listed: list[dict]) -> str:
+    """What is not as it has to be after a run, in words; '' if nothing is."""
+    ids = [one["id"] for one in listed if one["id"] is not None]
+    if found.wrong or found.missed or any(not one["exact"] for one in listed):
+        return f"not all is exact: exact {found.exact}, wrong {len(found.wrong)}, others {len(collected) - found.exact}"
+    if ids != collected:
+        place = next((place for place, pair in enumerate(zip(ids, collected)) if pair[0] != pair[1]), min(len(ids), len(collected)))
+        return f"another order, from number {place} on: {ids[place : place + 1]} for {collected[place : place + 1]}"
+    return ""
+
+
+def run_once(dx_py: Path, prepared: Prepared, arguments: list[str], environment: dict[str, str], output: Path, timeout: float) -> str:
+    """One `dx-py test`; gives what its daemon has to say about what was collected."""
+    launch.run([str(dx_py), "test", *arguments], prepared.source, environment, output, timeout)
+    logs = output.with_suffix(".logs.txt")
+    launch.run([str(dx_py), "daemon", "logs"], prepared.source, environment, logs, 30)
+    return "; ".join(line.partition("collection not kept: ")[2] for line in logs.read_text(errors="replace").splitlines() if "collection not kept" in line)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="ids.py", description=__doc__.split("\n\n")[0])
     add_common(parser)
+    parser.add_argument("--without-run", action="store_true", help="only what is listed before a test has run")
     options = common(parser, parser.parse_args())
     corpus = Corpus(options.corpus)
     dx_py = CHECKOUT / ".venv/bin/dx-py" if options.dx_py == CHECKOUT else options.dx_py
-    total, bad = Compared(), 0
+    # A wheel, which every environment gets, or the command of a package that they have.
+    program = None if options.without_run else prepare.find_program(options.dx_py, corpus)
+    total, bad, exact_after = Compared(), 0, 0
     for project in options.projects:
         prepared = Prepared(project, corpus.home(project), None)
         if not (prepared.home / "prepared.json").exists():
@@ -101,6 +124,16 @@ def main() -> int:
             began = time.perf_counter()
             listed = list_ids(dx_py, prepared, arguments, environment)
             seconds = time.perf_counter() - began
+            after, trouble = Compared(), ""
+            if program is not None:
+                command = prepare.install_program(prepared, program)
+                kept = run_once(command, prepared, project.pytest_arguments(), environment, place.root / "run.txt", options.timeout)
+                collected_after = collect(prepared, arguments, environment, place.root / "collected.txt")
+                listed_after = list_ids(dx_py, prepared, arguments, environment)
+                after = compare(collected_after, listed_after)
+                trouble = after_run(after, collected_after, listed_after)
+                trouble += f" ({kept})" if trouble and kept else ""
+                launch.run([str(command), "daemon", "stop"], prepared.source, environment, place.root / "stop.txt", 30)
         found = compare(collected, listed)
         print(
             f"{project.name}: pytest collects {len(collected)}; exact {found.exact}, provisional {found.provisional},"
@@ -110,10 +143,14 @@ def main() -> int:
         for kind, ids in (("wrong", found.wrong), ("missed", found.missed)):
             for id in ids[: options.show]:
                 print(f"    {kind}: {id}")
+        if program is not None:
+            exact_after += after.exact
+            print(f"    after one run: exact {after.exact}, wrong {len(after.wrong)}; {trouble or 'all exact and in order'}", flush=True)
+            bad += bool(trouble) and not (found.wrong or found.missed or not collected)
         total.exact += found.exact
         total.provisional += found.provisional
         bad += bool(found.wrong or found.missed or not collected)
-    print(f"all: exact {total.exact}, provisional {total.provisional}; projects with differences: {bad}")
+    print(f"all: exact {total.exact}, provisional {total.provisional}; after one run exact {exact_after}; projects with differences: {bad}")
     return 1 if bad else 0
 
 

@@ -31,16 +31,29 @@ impl Expression {
         }
     }
 
-    /// Whether it holds where `matches` says which names do.
-    pub fn holds(&self, matches: &mut dyn FnMut(&str) -> bool) -> bool {
+    /// Whether it holds where `matches` says which names do; `None` if that depends on names of which it does not know.
+    pub fn holds(&self, matches: &mut dyn FnMut(&str) -> Option<bool>) -> Option<bool> {
         match self {
-            Self::Everything => true,
+            Self::Everything => Some(true),
             Self::Name(name) => matches(name),
-            Self::Not(inner) => !inner.holds(matches),
-            Self::And(all) => all.iter().all(|one| one.holds(matches)),
-            Self::Or(all) => all.iter().any(|one| one.holds(matches)),
+            Self::Not(inner) => inner.holds(matches).map(|holds| !holds),
+            Self::And(all) => decided(all, matches, false),
+            Self::Or(all) => decided(all, matches, true),
         }
     }
+}
+
+/// What one that is `deciding` decides, and else the others together.
+fn decided(all: &[Expression], matches: &mut dyn FnMut(&str) -> Option<bool>, deciding: bool) -> Option<bool> {
+    let mut open = false;
+    for one in all {
+        match one.holds(matches) {
+            Some(holds) if holds == deciding => return Some(deciding),
+            Some(_) => {}
+            None => open = true,
+        }
+    }
+    (!open).then_some(!deciding)
 }
 
 fn tokens(text: &str) -> Result<Vec<String>, String> {
@@ -120,7 +133,7 @@ mod tests {
     use super::*;
 
     fn holds(text: &str, names: &[&str]) -> bool {
-        Expression::read(text).unwrap().holds(&mut |name| names.contains(&name))
+        Expression::read(text).unwrap().holds(&mut |name| Some(names.contains(&name))).unwrap()
     }
 
     #[test]
@@ -131,6 +144,26 @@ mod tests {
         assert!(holds("not a and b", &["b"]));
         assert!(!holds("not (a or b)", &["b"]));
         assert!(holds("not not a[1-2]", &["a[1-2]"]));
+    }
+
+    #[test]
+    fn what_is_not_known_decides_only_where_it_matters() {
+        let holds = |text: &str| {
+            Expression::read(text).unwrap().holds(&mut |name| match name {
+                "yes" => Some(true),
+                "no" => Some(false),
+                _ => None,
+            })
+        };
+        for text in ["yes or open", "not no", "not (no and open)", "open or yes"] {
+            assert_eq!(holds(text), Some(true), "{text}");
+        }
+        for text in ["no and open", "not yes", "open and no", "not (open or yes)"] {
+            assert_eq!(holds(text), Some(false), "{text}");
+        }
+        for text in ["open", "not open", "yes and open", "open or no"] {
+            assert_eq!(holds(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -1,24 +1,29 @@
 //! The file of an index, `.dxti`.
 //!
 //! ```text
-//! magic "DXTI" | version u16 | flags u16 | facts version u32 | folders u32 | files u32 | tests u32
-//! pool length u64 | text length u64 | facts length u64 | key [16] | checksum of all of this, of the tables, the pool and the text [16]
-//! folders × ( path u32, u32 | stamp 4 × u64 )                                             in the order of the walk
-//! files   × ( path u32, u32 | stamp 4 × u64 | content hash [32] | facts u64, u32 | hash of the facts [16] | path hash u64 )
+//! magic "DXTI" | version u16 | flags u16 | facts version u32 | guards u32 | files u32 | tests u32
+//! ids u32 | provisional ids u32 | open places u32 | tests that depend on what is asked for u32
+//! pool length u64 | corrections length u64 | text length u64 | facts length u64 | key [16]
+//! checksum of all of this, and of everything but the facts, [32]
+//! guards  × ( path u32, u32 | what u32 | stamp 4 × u64 )                                  what has to be as it was, besides the files
+//! files   × ( path u32, u32 | stamp 4 × u64 | content hash [32] | facts u64, u32 | hash of the facts [16] | path hash u64 | flags u32 )
 //!                                                                                         in pytest's order
 //! by hash: files × ( path hash u64 | file u32 )                                           sorted
-//! tests   × ( file u32 | line u32 | name u32, u32 | words u32, u32 | flags u32 )          in pytest's order
-//! pool: bytes that paths are places in (offset, length)
-//! text: UTF-8 that names and words are places in
+//! tests   × ( file u32 | line u32 | id u32, u32 | length of the path in it u32 | words u32, u32 | flags u32 )   in pytest's order
+//! pool: bytes that paths and words are places in (offset, length)
+//! corrections: what the tests depend on that a run has collected, encoded
+//! text: the ids, each in a line of its own, as they are printed
 //! facts: each file's, encoded
 //! ```
 //!
-//! Numbers are little-endian, hashes are BLAKE3. Opening checks every place against the file's length; what is not exactly so is
-//! treated as if it were not there. The facts are not read on opening: each file's are checked when they are asked for.
+//! Numbers are little-endian, hashes are BLAKE3, the checksum is [`crate::checksum`]. Opening checks the places of all tables; what is
+//! not exactly so is treated as if it were not there. The facts are not read on opening: each file's are checked when they are asked for.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,15 +31,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use dx_py_source::facts::{Facts, FACTS_VERSION};
 use memmap2::Mmap;
 
+use crate::checksum::{checksum, CHECKSUM};
+use crate::correct::Corrections;
 use crate::stamp::Stamp;
 
 const MAGIC: &[u8; 4] = b"DXTI";
-const VERSION: u16 = 1;
-const HEADER: usize = 80;
-const FOLDER: usize = 40;
-const FILE: usize = 108;
+const VERSION: u16 = 2;
+const HEADER: usize = 88 + CHECKSUM;
+const GUARD: usize = 44;
+const FILE: usize = 112;
 const BY_HASH: usize = 12;
-const TEST: usize = 28;
+const TEST: usize = 32;
 /// Larger files are nobody's index.
 const LONGEST: u64 = 1 << 32;
 
@@ -47,11 +54,50 @@ pub fn short_hash(content: &[u8]) -> Short {
     short
 }
 
+/// What has to be as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// The stamp of what is at the path; that of nothing is all zeros.
+    Stamp = 0,
+    /// That there is nothing.
+    Nothing = 1,
+    /// That there is something other than a folder.
+    File = 2,
+    Folder = 3,
+    /// Where a link leads: a hash of that in the place of size and mtime.
+    Link = 4,
+}
+
+impl What {
+    fn of(number: u32) -> Option<Self> {
+        [Self::Stamp, Self::Nothing, Self::File, Self::Folder, Self::Link].get(number as usize).copied()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
-pub struct Folder {
+pub struct Guard {
     pub path: Vec<u8>,
+    pub what: What,
     pub stamp: Stamp,
 }
+
+/// Of a test: it is what pytest collects.
+pub const EXACT: u32 = 1;
+/// It may have other marks and words than those.
+pub const OPEN_WORDS: u32 = 2;
+/// It was there and was not collected: it is a test only if it is asked for by name.
+pub const LEFT_OUT: u32 = 4;
+/// It is exact only if exactly the places of the corrections are asked for.
+pub const AS_WHOLE: u32 = 8;
+/// It is exact only without other expressions than those of the settings.
+pub const UNFILTERED: u32 = 16;
+/// A run has collected it.
+pub const FROM_RUN: u32 = 32;
+
+/// Of a file: there are tests of it.
+pub const HAS_TESTS: u32 = 1;
+/// It was, when it was looked at last, as the run that is number N of the corrections has collected it.
+pub const HELD: [u32; 2] = [2, 4];
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileRow {
@@ -60,6 +106,7 @@ pub struct FileRow {
     pub content: [u8; 32],
     /// As [`encode`] writes them.
     pub facts: Vec<u8>,
+    pub flags: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,18 +116,27 @@ pub struct TestRow {
     pub line: u32,
     /// Behind the file's path: `::TestA::test_b[1]`. Empty if it is only known that there may be some.
     pub name: String,
-    /// Names of marks, parted by spaces.
+    /// Names of marks, parted by spaces; behind a line feed, other words for `-k`.
     pub words: String,
-    pub exact: bool,
+    pub flags: u32,
+}
+
+impl TestRow {
+    pub fn is_exact(&self) -> bool {
+        self.flags & EXACT != 0
+    }
 }
 
 /// What an index holds, to be written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Content {
     pub key: Short,
-    pub folders: Vec<Folder>,
+    /// What ids are told from.
+    pub root: PathBuf,
+    pub guards: Vec<Guard>,
     pub files: Vec<FileRow>,
     pub tests: Vec<TestRow>,
+    pub corrections: Corrections,
 }
 
 pub fn encode(facts: &Facts) -> Vec<u8> {
@@ -131,11 +187,19 @@ fn path_hash(path: &[u8]) -> u64 {
 impl Content {
     /// The bytes of the file.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let (mut tables, mut pool, mut text, mut facts) = (Vec::new(), Pool::default(), Pool::default(), Vec::new());
-        for folder in &self.folders {
-            pool.add(&folder.path, &mut tables);
-            put_stamp(&mut tables, folder.stamp);
+        let (mut tables, mut pool) = (Vec::with_capacity(self.files.len() * (FILE + BY_HASH)), Pool::default());
+        for guard in &self.guards {
+            pool.add(&guard.path, &mut tables);
+            put_u32(&mut tables, guard.what as usize);
+            put_stamp(&mut tables, guard.stamp);
         }
+        let mut has_tests = vec![0; self.files.len()];
+        for test in &self.tests {
+            if let Some(has) = has_tests.get_mut(test.file as usize) {
+                *has = HAS_TESTS;
+            }
+        }
+        let mut facts_length = 0u64;
         let mut by_hash = Vec::with_capacity(self.files.len());
         for (number, file) in self.files.iter().enumerate() {
             let hash = path_hash(&file.path);
@@ -143,49 +207,104 @@ impl Content {
             pool.add(&file.path, &mut tables);
             put_stamp(&mut tables, file.stamp);
             tables.extend_from_slice(&file.content);
-            tables.extend_from_slice(&(facts.len() as u64).to_le_bytes());
+            tables.extend_from_slice(&facts_length.to_le_bytes());
             put_u32(&mut tables, file.facts.len());
             tables.extend_from_slice(&short_hash(&file.facts));
             tables.extend_from_slice(&hash.to_le_bytes());
-            facts.extend_from_slice(&file.facts);
+            put_u32(&mut tables, (file.flags & !HAS_TESTS | has_tests[number]) as usize);
+            facts_length += file.facts.len() as u64;
         }
         by_hash.sort_unstable();
         for (hash, number) in by_hash {
             tables.extend_from_slice(&hash.to_le_bytes());
             put_u32(&mut tables, number);
         }
-        for test in &self.tests {
-            put_u32(&mut tables, test.file as usize);
-            put_u32(&mut tables, test.line as usize);
-            text.add(test.name.as_bytes(), &mut tables);
-            text.add_words(test.words.as_bytes(), &mut tables);
-            put_u32(&mut tables, usize::from(test.exact));
-        }
-        self.assemble([&tables, &pool.bytes, &text.bytes, &facts])
-    }
-
-    fn assemble(&self, [tables, pool, text, facts]: [&[u8]; 4]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(HEADER + tables.len() + pool.len() + text.len() + facts.len());
+        let (text, sum) = self.put_tests(&mut tables, &mut pool);
+        let corrections = postcard::to_allocvec(&self.corrections).unwrap_or_default();
+        let mut out = Vec::with_capacity(
+            HEADER + tables.len() + pool.bytes.len() + corrections.len() + text.len() + facts_length as usize,
+        );
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&[0, 0]);
         out.extend_from_slice(&FACTS_VERSION.to_le_bytes());
-        for count in [self.folders.len(), self.files.len(), self.tests.len()] {
+        for count in
+            [self.guards.len(), self.files.len(), self.tests.len(), sum.ids, sum.provisional, sum.open, sum.special]
+        {
             put_u32(&mut out, count);
         }
-        for part in [pool, text, facts] {
-            out.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        for length in [pool.bytes.len(), corrections.len(), text.len(), facts_length as usize] {
+            out.extend_from_slice(&(length as u64).to_le_bytes());
         }
         out.extend_from_slice(&self.key);
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&out).update(tables).update(pool).update(text);
-        out.extend_from_slice(&hasher.finalize().as_bytes()[..16]);
-        out.extend_from_slice(tables);
-        out.extend_from_slice(pool);
-        out.extend_from_slice(text);
-        out.extend_from_slice(facts);
+        out.extend_from_slice(&[0; CHECKSUM]);
+        for part in [&tables, &pool.bytes, &corrections, &text] {
+            out.extend_from_slice(part);
+        }
+        seal(&mut out);
+        self.files.iter().for_each(|file| out.extend_from_slice(&file.facts));
         out
     }
+
+    /// The rows of the tests; gives their ids, each in a line, and how many there are.
+    fn put_tests(&self, tables: &mut Vec<u8>, pool: &mut Pool) -> (Vec<u8>, Sum) {
+        let (mut text, mut sum) = (Vec::with_capacity(self.tests.len() * 48), Sum::default());
+        let mut last: (u32, &[u8]) = (u32::MAX, b"");
+        for test in &self.tests {
+            if last.0 != test.file {
+                last =
+                    (test.file, self.files.get(test.file as usize).map_or(b"?", |file| shown(&self.root, &file.path)));
+            }
+            let start = text.len();
+            if test.name.is_empty() {
+                sum.open += 1;
+            } else {
+                text.extend_from_slice(last.1);
+                text.extend_from_slice(test.name.as_bytes());
+                sum.ids += 1;
+                sum.special += usize::from(test.flags & (LEFT_OUT | AS_WHOLE) != 0);
+                sum.provisional += usize::from(!test.is_exact());
+            }
+            for number in [test.file as usize, test.line as usize, start, text.len() - start] {
+                put_u32(tables, number);
+            }
+            put_u32(tables, last.1.len());
+            pool.add_words(test.words.as_bytes(), tables);
+            put_u32(tables, test.flags as usize);
+            if !test.name.is_empty() {
+                text.push(b'\n');
+            }
+        }
+        (text, sum)
+    }
+}
+
+/// A file's path as ids begin with it.
+pub fn shown<'a>(root: &Path, path: &'a [u8]) -> &'a [u8] {
+    let relative =
+        Path::new(OsStr::from_bytes(path)).strip_prefix(root).map_or(path, |path| path.as_os_str().as_bytes());
+    if std::str::from_utf8(relative).is_ok() {
+        relative
+    } else {
+        b"?"
+    }
+}
+
+/// How many of what there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    pub ids: usize,
+    pub provisional: usize,
+    /// Files that may hold others.
+    pub open: usize,
+    /// Tests that are listed, or exact, only if the right places are asked for.
+    pub special: usize,
+}
+
+/// Put the checksum of all that follows, and of the header, into the header.
+fn seal(bytes: &mut [u8]) {
+    let sum = checksum([&bytes[..HEADER - CHECKSUM], &bytes[HEADER..]]);
+    bytes[HEADER - CHECKSUM..HEADER].copy_from_slice(&sum);
 }
 
 /// Replace the file at `path` by one of these bytes, with its folder if there is none.
@@ -227,7 +346,7 @@ struct Tables {
     by_hash: usize,
     tests: usize,
     pool: Range<usize>,
-    /// Known to be UTF-8.
+    corrections: Range<usize>,
     text: Range<usize>,
     facts: Range<usize>,
 }
@@ -235,22 +354,19 @@ struct Tables {
 impl Index<Mmap> {
     /// The index at `path`; `None` if there is none that can be believed.
     pub fn open(path: &Path) -> Option<Self> {
-        let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
-        let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).ok()?;
-        if !is_own(&file) {
-            return None;
-        }
+        let file = open_own(path, LONGEST)?;
         // SAFETY: nobody else may write the file, and those who may replace it by another instead of writing into it.
-        Self::check(unsafe { Mmap::map(&file) }.ok()?)
+        Self::check(unsafe { memmap2::MmapOptions::new().populate().map(&file) }.ok()?)
     }
 }
 
-/// A regular file of this user's that nobody else may write.
-fn is_own(file: &File) -> bool {
-    file.metadata().is_ok_and(|status| {
-        let own = status.uid() == rustix::process::geteuid().as_raw() && status.mode() & 0o022 == 0;
-        status.is_file() && own && status.len() <= LONGEST
-    })
+/// A regular file of this user's that nobody else may write, and that is not longer than that.
+pub(crate) fn open_own(path: &Path, longest: u64) -> Option<File> {
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).ok()?;
+    let status = file.metadata().ok()?;
+    let own = status.uid() == rustix::process::geteuid().as_raw() && status.mode() & 0o022 == 0;
+    (status.is_file() && own && status.len() <= longest).then_some(file)
 }
 
 impl<B: std::ops::Deref<Target = [u8]>> Index<B> {
@@ -265,22 +381,21 @@ impl<B: std::ops::Deref<Target = [u8]>> Index<B> {
         }
         let count = |at| u32_at(header, at).map(|count| count as usize);
         let counts = [count(12)?, count(16)?, count(20)?];
-        let [folders, files, tests] = counts;
+        let [guards, files, tests] = counts;
         let behind = |start: usize, count: usize, size: usize| count.checked_mul(size)?.checked_add(start);
-        let files_start = behind(HEADER, folders, FOLDER)?;
+        let files_start = behind(HEADER, guards, GUARD)?;
         let by_hash = behind(files_start, files, FILE)?;
         let tests_start = behind(by_hash, files, BY_HASH)?;
         let pool_start = behind(tests_start, tests, TEST)?;
-        let pool_end = pool_start.checked_add(usize::try_from(u64_at(header, 24)?).ok()?)?;
-        let text_end = pool_end.checked_add(usize::try_from(u64_at(header, 32)?).ok()?)?;
-        let facts_end = text_end.checked_add(usize::try_from(u64_at(header, 40)?).ok()?)?;
+        let end = |start: usize, at: usize| start.checked_add(usize::try_from(u64_at(header, at)?).ok()?);
+        let pool_end = end(pool_start, 40)?;
+        let corrections_end = end(pool_end, 48)?;
+        let text_end = end(corrections_end, 56)?;
+        let facts_end = end(text_end, 64)?;
         if facts_end != bytes.len() {
             return None;
         }
-        let mut hasher = blake3::Hasher::new();
-        std::str::from_utf8(bytes.get(pool_end..text_end)?).ok()?;
-        hasher.update(header.get(..HEADER - 16)?).update(bytes.get(HEADER..text_end)?);
-        if hasher.finalize().as_bytes()[..16] != header[HEADER - 16..] {
+        if checksum([&header[..HEADER - CHECKSUM], &bytes[HEADER..text_end]]) != header[HEADER - CHECKSUM..] {
             return None;
         }
         let tables = Tables {
@@ -288,35 +403,28 @@ impl<B: std::ops::Deref<Target = [u8]>> Index<B> {
             by_hash,
             tests: tests_start,
             pool: pool_start..pool_end,
-            text: pool_end..text_end,
+            corrections: pool_end..corrections_end,
+            text: corrections_end..text_end,
             facts: text_end..facts_end,
         };
         let index = Self { bytes, counts, tables };
         index.is_sound().then_some(index)
     }
 
-    /// Whether all places lie where they may.
+    /// Whether all places lie where they may. Those of the tests are looked at when they are asked for.
     fn is_sound(&self) -> bool {
-        let [folders, files, tests] = self.counts;
+        let [guards, files, _] = self.counts;
         let bytes = &*self.bytes;
-        (0..folders).all(|number| self.words(HEADER + number * FOLDER).is_some())
-            && (0..files).all(|number| {
-                let row = self.tables.files + number * FILE;
-                self.words(row).is_some() && self.facts_range(row).is_some()
-            })
-            && (0..files).all(|number| {
-                let row = self.tables.by_hash + number * BY_HASH;
-                u32_at(bytes, row + 8).is_some_and(|file| (file as usize) < files)
-            })
-            && {
-                let text = self.all_text();
-                let rows = bytes.get(self.tables.tests..self.tables.pool.start).unwrap_or(&[]);
-                rows.len() == tests * TEST
-                    && rows.chunks_exact(TEST).all(|row| {
-                        let of_file = u32_at(row, 0).is_some_and(|file| (file as usize) < files);
-                        of_file && text_at(text, row, 8).is_some() && text_at(text, row, 16).is_some()
-                    })
-            }
+        (0..guards).all(|number| {
+            let row = HEADER + number * GUARD;
+            self.words(row).is_some() && u32_at(bytes, row + 8).and_then(What::of).is_some()
+        }) && (0..files).all(|number| {
+            let row = self.tables.files + number * FILE;
+            self.words(row).is_some() && self.facts_range(row).is_some()
+        }) && (0..files).all(|number| {
+            let row = self.tables.by_hash + number * BY_HASH;
+            u32_at(bytes, row + 8).is_some_and(|file| (file as usize) < files)
+        })
     }
 
     /// The same over other bytes, which have to be equal.
@@ -330,10 +438,20 @@ impl<B: std::ops::Deref<Target = [u8]>> Index<B> {
         self.bytes.get(self.tables.pool.clone())?.get(start..end)
     }
 
-    fn all_text(&self) -> &str {
-        let bytes = self.bytes.get(self.tables.text.clone()).unwrap_or(&[]);
-        // SAFETY: `check` has looked at these very bytes, which nobody changes: see `open`.
-        unsafe { std::str::from_utf8_unchecked(bytes) }
+    /// All ids, each in a line.
+    pub fn text(&self) -> &[u8] {
+        self.bytes.get(self.tables.text.clone()).unwrap_or(&[])
+    }
+
+    /// How many ids are in [`Self::text`], and how many places may hold others.
+    pub fn sum(&self) -> Sum {
+        let count = |at| u32_at(&self.bytes, at).unwrap_or(0) as usize;
+        Sum { ids: count(24), provisional: count(28), open: count(32), special: count(36) }
+    }
+
+    /// What the tests depend on besides; `None` if it is not what a run has written.
+    pub fn corrections(&self) -> Option<Corrections> {
+        postcard::from_bytes(self.bytes.get(self.tables.corrections.clone())?).ok()
     }
 
     fn facts_range(&self, row: usize) -> Option<Range<usize>> {
@@ -349,13 +467,14 @@ impl<B: std::ops::Deref<Target = [u8]>> Index<B> {
 
     /// What the settings and the environment were, as a hash.
     pub fn key(&self) -> &[u8] {
-        &self.bytes[48..64]
+        &self.bytes[72..88]
     }
 
-    pub fn folders(&self) -> impl ExactSizeIterator<Item = (&[u8], Stamp)> {
+    pub fn guards(&self) -> impl ExactSizeIterator<Item = (&[u8], What, Stamp)> {
         (0..self.counts[0]).map(|number| {
-            let row = HEADER + number * FOLDER;
-            (self.words(row).unwrap_or(&[]), self.stamp(row + 8))
+            let row = HEADER + number * GUARD;
+            let what = u32_at(&self.bytes, row + 8).and_then(What::of).unwrap_or(What::Stamp);
+            (self.words(row).unwrap_or(&[]), what, self.stamp(row + 12))
         })
     }
 
@@ -385,21 +504,32 @@ impl<B: std::ops::Deref<Target = [u8]>> Index<B> {
     }
 
     pub fn tests(&self) -> impl ExactSizeIterator<Item = StoredTest<'_>> {
-        let text = self.all_text();
+        let (files, text) = (self.counts[1], self.text());
+        let pool = self.bytes.get(self.tables.pool.clone()).unwrap_or(&[]);
         let rows = self.bytes.get(self.tables.tests..self.tables.pool.start).unwrap_or(&[]);
-        rows.chunks_exact(TEST).map(move |row| StoredTest {
-            file: u32_at(row, 0).unwrap_or(0),
-            line: u32_at(row, 4).unwrap_or(0),
-            name: text_at(text, row, 8).unwrap_or(""),
-            words: text_at(text, row, 16).unwrap_or(""),
-            exact: u32_at(row, 24) == Some(1),
+        rows.chunks_exact(TEST).map(move |row| {
+            let number = |at| u32_at(row, at).unwrap_or(0);
+            let id = text_at(text, row, 8);
+            let (path, name) = id.split_at_checked(number(16) as usize).unwrap_or(("", ""));
+            StoredTest {
+                file: number(0).min((files as u32).saturating_sub(1)),
+                line: number(4),
+                path: if id.is_empty() { "" } else { path },
+                name: if id.is_empty() { "" } else { name },
+                words: text_at(pool, row, 20),
+                flags: number(28),
+            }
         })
     }
 }
 
-fn text_at<'a>(text: &'a str, row: &[u8], at: usize) -> Option<&'a str> {
-    let start = u32_at(row, at)? as usize;
-    text.get(start..start.checked_add(u32_at(row, at + 4)? as usize)?)
+/// Empty if there is no text at the place that the row says.
+fn text_at<'a>(bytes: &'a [u8], row: &[u8], at: usize) -> &'a str {
+    let found = || {
+        let start = u32_at(row, at)? as usize;
+        std::str::from_utf8(bytes.get(start..start.checked_add(u32_at(row, at + 4)? as usize)?)?).ok()
+    };
+    found().unwrap_or("")
 }
 
 pub struct StoredFile<'a, B> {
@@ -421,6 +551,10 @@ impl<'a, B: std::ops::Deref<Target = [u8]>> StoredFile<'a, B> {
         hash.copied().unwrap_or_default()
     }
 
+    pub fn flags(&self) -> u32 {
+        u32_at(&self.index.bytes, self.row + 108).unwrap_or(0)
+    }
+
     /// The encoded facts, if they are whole.
     pub fn encoded(&self) -> Option<&'a [u8]> {
         let facts = self.index.bytes.get(self.index.facts_range(self.row)?)?;
@@ -437,9 +571,11 @@ impl<'a, B: std::ops::Deref<Target = [u8]>> StoredFile<'a, B> {
 pub struct StoredTest<'a> {
     pub file: u32,
     pub line: u32,
+    /// From the root; empty if the test has no name.
+    pub path: &'a str,
     pub name: &'a str,
     pub words: &'a str,
-    pub exact: bool,
+    pub flags: u32,
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -453,18 +589,15 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 /// Give changed bytes the checksum that they should have: what tests damage is then looked at, and not refused at once.
 #[doc(hidden)]
 pub fn reseal(bytes: &mut [u8]) {
-    let (Some(pool), Some(text)) = (u64_at(bytes, 24), u64_at(bytes, 32)) else { return };
-    let count = |at| u32_at(bytes, at).unwrap_or(0) as u64;
-    let tables = count(12) * FOLDER as u64 + count(16) * (FILE + BY_HASH) as u64 + count(20) * TEST as u64;
-    let end = (HEADER as u64).saturating_add(tables).saturating_add(pool).saturating_add(text).min(bytes.len() as u64)
-        as usize;
-    if end < HEADER {
+    if bytes.len() < HEADER {
         return;
     }
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&bytes[..HEADER - 16]).update(&bytes[HEADER..end]);
-    let checksum = hasher.finalize();
-    bytes[HEADER - 16..HEADER].copy_from_slice(&checksum.as_bytes()[..16]);
+    let count = |at| u64::from(u32_at(bytes, at).unwrap_or(0));
+    let tables = count(12) * GUARD as u64 + count(16) * (FILE + BY_HASH) as u64 + count(20) * TEST as u64;
+    let lengths = [40, 48, 56].map(|at| u64_at(bytes, at).unwrap_or(0));
+    let end = lengths.iter().fold(HEADER as u64 + tables, |sum, length| sum.saturating_add(*length));
+    let end = (end.min(bytes.len() as u64)) as usize;
+    seal(&mut bytes[..end]);
 }
 
 #[cfg(test)]
@@ -480,14 +613,20 @@ mod tests {
             stamp,
             content: *blake3::hash(text.as_bytes()).as_bytes(),
             facts: encode(&dx_py_source::facts::facts(text)),
+            flags: HELD[0] | HAS_TESTS,
         };
         let test =
-            |file, name: &str, exact| TestRow { file, line: 7, name: name.to_owned(), words: "slow".to_owned(), exact };
+            |file, name: &str, flags| TestRow { file, line: 7, name: name.to_owned(), words: "slow".to_owned(), flags };
         Content {
             key: [9; 16],
-            folders: vec![Folder { path: b"/p".to_vec(), stamp }],
+            root: "/p".into(),
+            guards: vec![
+                Guard { path: b"/p".to_vec(), what: What::Stamp, stamp },
+                Guard { path: b"/p/x".to_vec(), what: What::Nothing, stamp: Stamp::default() },
+            ],
             files: vec![file("/p/a.py", "import b\n@d\ndef f(x): yield\n"), file("/p/b\u{e9}.py", "class A: pass")],
-            tests: vec![test(0, "::f", true), test(1, "::A::g", false)],
+            tests: vec![test(0, "::f", EXACT), test(1, "", 0), test(1, "::A::g", OPEN_WORDS)],
+            corrections: Corrections { places: vec!["/p".to_owned()], ..Corrections::default() },
         }
     }
 
@@ -498,18 +637,26 @@ mod tests {
             stamp: file.stamp(),
             content: file.content(),
             facts: file.facts().map(|facts| encode(&facts)).unwrap_or_default(),
+            flags: file.flags(),
         });
         let tests = index.tests().map(|test| TestRow {
             file: test.file,
             line: test.line,
             name: test.name.to_owned(),
             words: test.words.to_owned(),
-            exact: test.exact,
+            flags: test.flags,
         });
-        let folders = index.folders().map(|(path, stamp)| Folder { path: path.to_vec(), stamp });
+        let guards = index.guards().map(|(path, what, stamp)| Guard { path: path.to_vec(), what, stamp });
         let mut key = Short::default();
         key.copy_from_slice(index.key());
-        Content { key, folders: folders.collect(), files: files.collect(), tests: tests.collect() }
+        Content {
+            key,
+            root: "/p".into(),
+            guards: guards.collect(),
+            files: files.collect(),
+            tests: tests.collect(),
+            corrections: index.corrections().unwrap_or_default(),
+        }
     }
 
     #[test]
@@ -524,7 +671,9 @@ mod tests {
         assert!(index.find(b"/p/c.py").is_none());
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         let empty = Content::default().to_bytes();
-        assert_eq!(all(&Index::check(empty.as_slice()).unwrap()), Content::default());
+        assert_eq!(all(&Index::check(empty.as_slice()).unwrap()).tests, []);
+        assert_eq!(index.text(), "a.py::f\nb\u{e9}.py::A::g\n".as_bytes());
+        assert_eq!(index.sum(), Sum { ids: 2, provisional: 1, open: 1, special: 0 });
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! [`project::Project`] is the way in: it walks the project, reads what has changed, and gives the tests. Nothing is ever imported, and
 //! no damaged, foreign or old file is believed: it is made anew.
 
+pub mod checksum;
+pub mod collected;
+pub mod correct;
 pub mod environment;
 pub mod expression;
 pub mod format;

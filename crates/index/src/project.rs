@@ -1,6 +1,6 @@
 //! A project's index: opened, compared with the files, brought up to date.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::ops::Deref;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,10 @@ use std::thread;
 use dx_py_source::facts::{facts_of_bytes, Facts};
 use memmap2::Mmap;
 
+use crate::collected::{self, link_target, Collected, Kind, Slot};
+use crate::correct::{self, link_stamp, Scene, Seen};
 use crate::environment::Environment;
-use crate::format::{self, encode, short_hash, Content, FileRow, Folder, Index, Short};
+use crate::format::{self, encode, short_hash, Content, FileRow, Guard, Index, Short, What, HELD};
 use crate::resolve::{self, Source};
 use crate::settings::Settings;
 use crate::stamp::{now, Opened, Stamp};
@@ -25,12 +27,22 @@ pub struct Request<'a> {
     pub paths: &'a [PathBuf],
     /// Further options of pytest.
     pub options: &'a [String],
+    /// Beginnings of ids that are left out.
+    pub deselected: &'a [String],
+    /// Whether expressions are given that choose among the tests.
+    pub filtered: bool,
+    /// Whether these options (all that were given, or those that may decide what is collected) are those of this request.
+    pub same_options: &'a dyn Fn(&[String], bool) -> bool,
+    /// The interpreter, if there is one.
+    pub python: Option<&'a Path>,
     /// Folders of installed modules.
     pub modules: &'a [PathBuf],
     /// Where indexes are kept, if anywhere.
     pub cache: Option<&'a Path>,
     /// Variables of the environment.
     pub lookup: &'a dyn Fn(&str) -> Option<String>,
+    /// All of them.
+    pub environment: &'a [(OsString, OsString)],
 }
 
 pub struct Project {
@@ -68,23 +80,29 @@ impl Project {
     pub fn load(request: &Request) -> Self {
         let settings = Settings::load(request.folder, request.paths, request.options, request.lookup);
         let outside = left_out(&settings, request.paths);
-        let key = key(&settings, request, &outside);
-        let place = request.cache.map(|cache| place(cache, &settings.root, &outside));
+        // What a run has left out by an expression of the settings is not known.
+        let corrected = !(request.filtered && (settings.keywords.is_some() || settings.marks.is_some()));
+        let slots = [Slot::Whole, Slot::Part].map(|slot| {
+            let path = collected::place(request.cache.filter(|_| corrected)?, &settings.root, slot);
+            Some((Stamp::of(&path)?, path))
+        });
+        let key = key(&settings, request, &outside, &slots);
+        let place = request.cache.map(|cache| place(cache, request, &settings.root, &outside, corrected));
         let before = place.as_deref().and_then(Index::open);
         if let Some(index) = before {
-            if *index.key() == key && is_true(&index) {
+            if *index.key() == key && is_true(&index) && same_variables(&index, request.environment) {
                 return Self { settings, index: index.map(Bytes::Mapped), read: 0 };
             }
-            return Self::update(settings, request, &outside, key, place.as_deref(), Some(&index));
+            return Self::update(settings, request, &outside, (key, slots), place.as_deref(), Some(&index));
         }
-        Self::update(settings, request, &outside, key, place.as_deref(), None)
+        Self::update(settings, request, &outside, (key, slots), place.as_deref(), None)
     }
 
     fn update(
         settings: Settings,
         request: &Request,
         outside: &[PathBuf],
-        key: Short,
+        (key, slots): (Short, Slots),
         place: Option<&Path>,
         before: Option<&Index>,
     ) -> Self {
@@ -99,10 +117,54 @@ impl Project {
         let sources: Vec<Source> =
             found.files.iter().zip(&files).map(|(path, file)| Source { path, facts: &file.facts }).collect();
         let tests = resolve::resolve(&settings, doubted, &sources);
-        let folders =
-            found.folders.iter().map(|(path, stamp)| Folder { path: bytes_of(path), stamp: stamp.kept(began) });
-        let content =
-            Content { key, folders: folders.collect(), files: files.into_iter().map(|file| file.row).collect(), tests };
+        let collections = slots.map(|slot| Collected::open(&slot?.1));
+        let before_held = before.and_then(Index::corrections).unwrap_or_default().held;
+        let seen: Vec<Seen> = found
+            .files
+            .iter()
+            .zip(&files)
+            .map(|(path, file)| Seen {
+                path,
+                stamp: file.stamp,
+                facts: &file.facts,
+                held: [0, 1].map(|slot| before_held[slot].filter(|_| file.held[slot])),
+            })
+            .collect();
+        let scene = Scene {
+            settings: &settings,
+            folder: request.folder,
+            python: request.python,
+            environment: request.environment,
+            deselected: request.deselected,
+            same_options: request.same_options,
+            began,
+            files: &seen,
+        };
+        let corrected = correct::correct(&scene, tests, collections);
+        let walked = found.folders.iter().map(|(path, stamp)| Guard {
+            path: bytes_of(path),
+            what: What::Stamp,
+            stamp: stamp.kept(began),
+        });
+        let more = corrected.more_files.into_iter().map(|(path, stamp)| FileRow {
+            path: bytes_of(&path),
+            stamp,
+            content: [0; 32],
+            facts: encode(&Facts::default()),
+            flags: 0,
+        });
+        let rows = files.into_iter().zip(&corrected.held).map(|(mut file, held)| {
+            file.row.flags = HELD.iter().zip(held).map(|(flag, held)| flag * u32::from(*held)).sum();
+            file.row
+        });
+        let content = Content {
+            key,
+            root: settings.root.clone(),
+            guards: walked.chain(corrected.guards).collect(),
+            files: rows.chain(more).collect(),
+            tests: corrected.tests,
+            corrections: corrected.corrections,
+        };
         let bytes = content.to_bytes();
         if let Some(place) = place {
             let _ = format::write(place, &bytes);
@@ -115,6 +177,15 @@ impl Project {
     }
 }
 
+type Slots = [Option<(Stamp, PathBuf)>; 2];
+
+/// Whether the environment is, as far as it counts, the one that the index was made in.
+fn same_variables<B: Deref<Target = [u8]>>(index: &Index<B>, environment: &[(OsString, OsString)]) -> bool {
+    index
+        .corrections()
+        .is_some_and(|known| known.variables.iter().all(|(variables, values)| variables.hash(environment) == *values))
+}
+
 /// Paths that the walk from the root leaves out, but that are asked for.
 fn left_out(settings: &Settings, paths: &[PathBuf]) -> Vec<PathBuf> {
     let is_left_out = |path: &&PathBuf| {
@@ -125,26 +196,36 @@ fn left_out(settings: &Settings, paths: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 /// All on which the tests depend besides the files.
-fn key(settings: &Settings, request: &Request, outside: &[PathBuf]) -> Short {
+fn key(settings: &Settings, request: &Request, outside: &[PathBuf], slots: &Slots) -> Short {
     let modules: Vec<_> = request.modules.iter().map(|folder| (folder, Stamp::of(folder))).collect();
     let free = (request.lookup)("PYTEST_DISABLE_PLUGIN_AUTOLOAD");
     let parts = (settings, modules, free, outside, resolve::VERSION, env!("CARGO_PKG_VERSION"));
-    short_hash(&postcard::to_allocvec(&parts).unwrap_or_default())
+    let collections = slots.each_ref().map(|slot| slot.as_ref().map(|(stamp, _)| stamp));
+    // Whether a collection may be used depends on more.
+    let more = collections.iter().any(Option::is_some).then_some((request.folder, request.python, request.options));
+    short_hash(&postcard::to_allocvec(&(parts, collections, more)).unwrap_or_default())
 }
 
-fn place(cache: &Path, root: &Path, outside: &[PathBuf]) -> PathBuf {
+/// What chooses among a collection's tests has an index of its own.
+fn place(cache: &Path, request: &Request, root: &Path, outside: &[PathBuf], corrected: bool) -> PathBuf {
     let mut hasher = blake3::Hasher::new();
     for path in std::iter::once(root).chain(outside.iter().map(PathBuf::as_path)) {
         hasher.update(path.as_os_str().as_bytes()).update(&[0]);
     }
+    if !corrected {
+        hasher.update(b"as the texts say");
+    }
+    for id in request.deselected {
+        hasher.update(&[1]).update(id.as_bytes());
+    }
     cache.join(format!("{}.dxti", &hasher.finalize().to_hex()[..32]))
 }
 
-/// Whether every file and every folder is as it was.
+/// Whether every file, and everything else, is as it was.
 pub fn is_true<B: Deref<Target = [u8]>>(index: &Index<B>) -> bool {
     let same = |path: &[u8], stamp: Stamp| Stamp::of(Path::new(OsStr::from_bytes(path))) == Some(stamp);
     let mut files = index.files().map(|file| (file.path(), file.stamp())).peekable();
-    if !index.folders().all(|(path, stamp)| same(path, stamp)) {
+    if !index.guards().all(|(path, what, stamp)| holds(Path::new(OsStr::from_bytes(path)), what, stamp)) {
         return false;
     }
     // Files of one folder follow each other: they are looked up from there, which spares the way to it.
@@ -169,6 +250,16 @@ pub fn is_true<B: Deref<Target = [u8]>>(index: &Index<B>) -> bool {
     true
 }
 
+fn holds(path: &Path, what: What, stamp: Stamp) -> bool {
+    match what {
+        What::Stamp => Stamp::of(path).unwrap_or_default() == stamp,
+        What::Nothing => Kind::of(path) == Kind::Nothing,
+        What::File => Kind::of(path) == Kind::File,
+        What::Folder => Kind::of(path) == Kind::Folder,
+        What::Link => link_stamp(link_target(path).as_deref()) == stamp,
+    }
+}
+
 /// Folder and name.
 fn parted(path: &[u8]) -> (&[u8], &[u8]) {
     let at = path.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
@@ -181,6 +272,10 @@ fn bytes_of(path: &Path) -> Vec<u8> {
 
 struct ReadFile {
     row: FileRow,
+    /// As it is, however young.
+    stamp: Stamp,
+    /// Whether its content is one that collections held for.
+    held: [bool; 2],
     facts: Facts,
     read: bool,
 }
@@ -221,32 +316,36 @@ fn read_all(found: &Found, before: Option<&Index>, began: u64) -> Vec<ReadFile> 
 fn read_one(path: &Path, before: Option<&Index>, began: u64, text: &mut Vec<u8>) -> ReadFile {
     let name = bytes_of(path);
     let known = before.and_then(|index| index.find(&name));
+    let held = |flags: u32| HELD.map(|flag| flags & flag != 0);
     if let Some(known) = &known {
         if let (true, Some(facts), Some(encoded)) =
             (Stamp::of(path) == Some(known.stamp()), known.facts(), known.encoded())
         {
+            let stamp = known.stamp();
             let row = FileRow {
                 path: name,
-                stamp: known.stamp().kept(began),
+                stamp: stamp.kept(began),
                 content: known.content(),
                 facts: encoded.to_vec(),
+                flags: 0,
             };
-            return ReadFile { row, facts, read: false };
+            return ReadFile { row, stamp, held: held(known.flags()), facts, read: false };
         }
     }
     // What cannot be read has no stamp, and is looked at again each time.
     text.clear();
     let stamp = read_into(path, text).unwrap_or_default();
     let content = *blake3::hash(text).as_bytes();
-    let same = known
-        .filter(|known| known.content() == content)
-        .and_then(|known| Some((known.facts()?, known.encoded()?.to_vec())));
+    let known = known.filter(|known| known.content() == content);
+    let flags = known.as_ref().map_or(0, |known| known.flags());
+    let same = known.and_then(|known| Some((known.facts()?, known.encoded()?.to_vec())));
     let (facts, encoded) = same.unwrap_or_else(|| {
         let facts = facts_of_bytes(text);
         let encoded = encode(&facts);
         (facts, encoded)
     });
-    ReadFile { row: FileRow { path: name, stamp: stamp.kept(began), content, facts: encoded }, facts, read: true }
+    let row = FileRow { path: name, stamp: stamp.kept(began), content, facts: encoded, flags: 0 };
+    ReadFile { row, stamp, held: held(flags), facts, read: true }
 }
 
 /// The content of a regular file, and its stamp from before it was read: what is written after that shows next time.
@@ -282,6 +381,22 @@ mod tests {
         top: tempfile::TempDir,
     }
 
+    fn request() -> Request<'static> {
+        Request {
+            folder: Path::new(""),
+            paths: &[],
+            options: &[],
+            deselected: &[],
+            filtered: false,
+            same_options: &|_, _| true,
+            python: None,
+            modules: &[],
+            cache: None,
+            lookup: &|_| None,
+            environment: &[],
+        }
+    }
+
     impl Scene {
         fn new() -> Self {
             let scene = Self { top: tempfile::tempdir().unwrap() };
@@ -303,19 +418,16 @@ mod tests {
 
         fn load(&self) -> Project {
             let (folder, modules, cache) = (self.path("project"), [self.path("modules")], self.path("cache"));
-            Project::load(&Request {
-                folder: &folder,
-                paths: &[],
-                options: &[],
-                modules: &modules,
-                cache: Some(&cache),
-                lookup: &|_| None,
-            })
+            Project::load(&Request { folder: &folder, modules: &modules, cache: Some(&cache), ..request() })
         }
 
         fn names(&self) -> Vec<String> {
             let project = self.load();
-            project.index.tests().map(|test| format!("{}{}", &test.name, if test.exact { "" } else { "?" })).collect()
+            project
+                .index
+                .tests()
+                .map(|test| format!("{}{}", &test.name, if test.flags & format::EXACT != 0 { "" } else { "?" }))
+                .collect()
         }
 
         /// Wait until what has been written is old enough to be known by its stamp.
@@ -406,14 +518,8 @@ mod tests {
         let scene = Scene::new();
         let folder = scene.path("project");
         for cache in [None, Some(Path::new("/proc/nowhere"))] {
-            let project = Project::load(&Request {
-                folder: &folder,
-                paths: &[],
-                options: &[],
-                modules: &[scene.path("modules")],
-                cache,
-                lookup: &|_| None,
-            });
+            let project =
+                Project::load(&Request { folder: &folder, modules: &[scene.path("modules")], cache, ..request() });
             assert_eq!((project.read, project.index.tests().len()), (2, 2));
         }
     }

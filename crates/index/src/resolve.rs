@@ -6,9 +6,9 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use dx_py_source::facts::{Binding, Bound, Class, Collected, Facts, Fixture, Function, Mark, Marks};
+use dx_py_source::facts::{Binding, Bound, Class, Collected, Decorators, Facts, Fixture, Function, Mark, Marks};
 
-use crate::format::TestRow;
+use crate::format::{TestRow, EXACT, OPEN_WORDS};
 use crate::settings::Settings;
 
 /// Raised whenever the same facts give other tests than before.
@@ -217,7 +217,7 @@ pub fn resolve(settings: &Settings, doubted: bool, files: &[Source]) -> Vec<Test
 
 /// A file, or the folder of a conftest, that may hold tests that are not known.
 fn placeholder(file: usize) -> TestRow {
-    TestRow { file: file as u32, line: 0, name: String::new(), words: String::new(), exact: false }
+    TestRow { file: file as u32, line: 0, name: String::new(), words: String::new(), flags: 0 }
 }
 
 struct Project<'a> {
@@ -306,6 +306,8 @@ struct Module<'a> {
     conftests: Vec<usize>,
     /// Whether all its tests are provisional.
     doubted: bool,
+    /// Whether all its tests may have other marks.
+    open_words: bool,
 }
 
 /// How a class is collected.
@@ -323,8 +325,9 @@ impl<'a> Module<'a> {
     fn new(project: &'a Project<'a>, number: usize, doubted: bool) -> Self {
         let file = &project.files[number];
         let conftests = project.conftests_of(file.path.parent().unwrap_or(Path::new("")));
-        let mut module = Self { project, number, facts: file.facts, conftests, doubted };
-        module.doubted |= module.is_doubtful();
+        let mut module = Self { project, number, facts: file.facts, conftests, doubted, open_words: false };
+        module.open_words = module.is_doubtful();
+        module.doubted |= module.open_words;
         module
     }
 
@@ -407,7 +410,7 @@ impl<'a> Module<'a> {
                 Bound::Class(class) => self.class(binding, number, class, sure, prefix, classes, rows),
                 // It may be a function.
                 Bound::Value if self.project.settings.is_function(&binding.name) => {
-                    rows.push(self.row(binding, format!("{prefix}::{}", binding.name), "", false));
+                    rows.push(open(self.row(binding, format!("{prefix}::{}", binding.name), "", false)));
                 }
                 _ => {}
             }
@@ -420,7 +423,7 @@ impl<'a> Module<'a> {
             line: binding.line,
             name,
             words: words.to_owned(),
-            exact: exact && !self.doubted,
+            flags: if exact && !self.doubted { EXACT } else { 0 } | if self.open_words { OPEN_WORDS } else { 0 },
         }
     }
 
@@ -473,7 +476,7 @@ impl<'a> Module<'a> {
         self.members(&lineage, kind, &own_prefix, classes, rows);
         classes.pop();
         if doubtful {
-            rows[before..].iter_mut().for_each(|row| row.exact = false);
+            rows[before..].iter_mut().for_each(|row| row.flags = row.flags & !EXACT | OPEN_WORDS);
             rows.push(self.placeholder());
         }
     }
@@ -499,7 +502,8 @@ impl<'a> Module<'a> {
                             && function.decorators.others.iter().all(|path| is_transparent(path))
                             && function.decorators.marks.marks.iter().all(|mark| mark.parameters.is_none());
                         let words = self.words(&function.decorators.marks, classes);
-                        part.push(self.row(binding, format!("{prefix}::{}", binding.name), &words, exact));
+                        let row = self.row(binding, format!("{prefix}::{}", binding.name), &words, exact);
+                        part.push(if may_be_marked(&function.decorators) { open(row) } else { row });
                     }
                     Bound::Function(function) if is_function => {
                         self.function(binding, function, sure, prefix, classes, &mut part)
@@ -508,7 +512,7 @@ impl<'a> Module<'a> {
                         self.class(binding, number, class, sure, prefix, classes, &mut part)
                     }
                     Bound::Value if is_function => {
-                        part.push(self.row(binding, format!("{prefix}::{}", binding.name), "", false))
+                        part.push(open(self.row(binding, format!("{prefix}::{}", binding.name), "", false)))
                     }
                     _ => {}
                 }
@@ -621,6 +625,7 @@ impl<'a> Module<'a> {
             && !decorators.marks.computed
             && decorators.others.iter().all(|path| is_transparent(path))
             && !words.split(' ').any(|word| matches!(word, "anyio" | "trio" | "parametrize_with_cases" | "repeat"));
+        let before = rows.len();
         match self.ids(function, classes) {
             Ids::Unknown { parametrized } => {
                 let name = if parametrized { name + "[...]" } else { name };
@@ -630,6 +635,9 @@ impl<'a> Module<'a> {
             Ids::Known(ids) => {
                 rows.extend(ids.iter().map(|id| self.row(binding, format!("{name}[{id}]"), &words, exact)))
             }
+        }
+        if may_be_marked(decorators) {
+            rows[before..].iter_mut().for_each(|row| row.flags |= OPEN_WORDS);
         }
     }
 
@@ -686,6 +694,17 @@ impl<'a> Module<'a> {
             _ => Ids::Unknown { parametrized: true },
         }
     }
+}
+
+/// Whether decorators may have given marks that the text does not show.
+fn may_be_marked(decorators: &Decorators) -> bool {
+    decorators.marks.computed || !decorators.others.iter().all(|path| is_transparent(path))
+}
+
+/// The row of something that may have any marks.
+fn open(mut row: TestRow) -> TestRow {
+    row.flags |= OPEN_WORDS;
+    row
 }
 
 enum Ids {
@@ -835,7 +854,7 @@ mod tests {
         let sources: Vec<Source> = known.iter().map(|(path, facts)| Source { path, facts }).collect();
         let rows = resolve(&settings, false, &sources);
         rows.iter()
-            .map(|row| format!("{}{}{}", files[row.file as usize].0, row.name, if row.exact { "" } else { "?" }))
+            .map(|row| format!("{}{}{}", files[row.file as usize].0, row.name, if row.is_exact() { "" } else { "?" }))
             .collect()
     }
 

@@ -246,6 +246,9 @@ const WITH_VALUE: &[&str] = &[
     "--ignore",
     "--ignore-glob",
     "--confcutdir",
+    "--engine",
+    "--isolation",
+    "--tell",
 ];
 
 /// The last value of an option, and all other words.
@@ -265,6 +268,26 @@ fn without(option: &str, words: Vec<String>) -> (Option<String>, Vec<String>) {
 /// Whether the next word belongs to this option.
 pub fn takes_value(option: &str) -> bool {
     WITH_VALUE.contains(&option)
+}
+
+/// Our own options that decide where and how tests run.
+const OWN: &[&str] = &["--no-daemon", "--engine", "--isolation", "--tell"];
+
+/// Those among the options, with their values, that may decide what is collected.
+pub fn deciding(options: &[String]) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut words = options.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        let own = OWN.iter().find(|own| word.starts_with(*own));
+        let value = if takes_value(word) { words.next() } else { None };
+        // Plugins that are switched off might have decided.
+        let harmless = HARMLESS_OPTIONS.iter().any(|known| word.starts_with(known) && *known != "-p");
+        if own.is_none() && !harmless {
+            found.push(word);
+            found.extend(value);
+        }
+    }
+    found
 }
 
 fn doubtful_options(options: &[String]) -> Vec<String> {

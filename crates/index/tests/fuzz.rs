@@ -8,7 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use dx_py_index::format::{encode, Content, FileRow, Folder, Index, TestRow};
+use dx_py_index::collected::{self, Collected, Kind, Known, Listing, Reader, Variables};
+use dx_py_index::correct::{build, correct, Corrections, Scene, Seen};
+use dx_py_index::format::{encode, Content, FileRow, Guard, Index, TestRow, What};
 use dx_py_index::resolve::{resolve, Source};
 use dx_py_index::settings::Settings;
 use dx_py_index::stamp::Stamp;
@@ -214,8 +216,10 @@ fn index_files_of_whatever() {
             dx_py_index::format::reseal(&mut bytes);
         }
         if let Some(index) = Index::check(bytes.as_slice()) {
-            let places: usize = index.folders().map(|(path, _)| path.len()).sum();
-            let names: usize = index.tests().map(|test| test.name.len() + test.words.len()).sum();
+            let places: usize = index.guards().map(|(path, ..)| path.len()).sum();
+            let names: usize = index.tests().map(|test| test.path.len() + test.name.len() + test.words.len()).sum();
+            let corrections = (index.corrections().map(|known| known.places.len()), index.text().len(), index.sum());
+            std::hint::black_box(corrections);
             let facts = index.files().filter(|file| file.facts().is_some()).count();
             let found = index.find(b"/p/7.py").is_some();
             std::hint::black_box((places, names, facts, found));
@@ -230,18 +234,100 @@ fn index_of(seeds: &[Box<[u8]>]) -> Content {
         stamp: Stamp { size: 1, mtime: 2, ctime: 3, inode: 4 },
         content: *blake3::hash(text).as_bytes(),
         facts: encode(&facts_of_bytes(text)),
+        flags: 1,
     });
     let test = |number: u32| TestRow {
         file: number % paths.len() as u32,
         line: number,
         name: format!("::test_{number}"),
         words: "slow".to_owned(),
-        exact: true,
+        flags: 1,
     };
     Content {
         key: [1; 16],
-        folders: vec![Folder { path: b"/p".to_vec(), stamp: Stamp::default() }],
+        root: "/p".into(),
+        guards: vec![Guard { path: b"/p".to_vec(), what: What::Stamp, stamp: Stamp::default() }],
+        corrections: Corrections {
+            held: [Some([2; 16]), None],
+            variables: vec![(Variables { names: vec!["A".to_owned()], ..Variables::default() }, [3; 16])],
+            places: vec!["/p".to_owned()],
+            whole: true,
+        },
         files: rows.collect(),
         tests: (0..40).map(test).collect(),
+    }
+}
+
+/// What a run has collected, damaged, with the checksum that such a file should have; and what is made of it.
+#[test]
+fn collections_of_whatever() {
+    let texts = ["import pytest\ndef test_a(): pass\n", "def test_b(): pass\n"];
+    let known: Vec<(PathBuf, Facts)> = (0..6)
+        .map(|number| (format!("/p/test_{number}.py").into(), facts_of_bytes(texts[number % texts.len()].as_bytes())))
+        .collect();
+    let whole = collection_of(&known).to_bytes([5; 16]);
+    let settings = Settings::load(Path::new("/nowhere"), &[], &[], &|_| None);
+    let settings = Settings { root: "/p".into(), ..settings };
+    let sources: Vec<Source> = known.iter().map(|(path, facts)| Source { path, facts }).collect();
+    let scanned = resolve(&settings, false, &sources);
+    let files: Vec<Seen> =
+        known.iter().map(|(path, facts)| Seen { path, stamp: STAMP, facts, held: [None; 2] }).collect();
+    let mut used = 0u64;
+    run("collections", |random| {
+        let mut bytes = whole.clone();
+        for _ in 0..random.below(6) {
+            let at = random.below(bytes.len());
+            match random.below(4) {
+                0 => bytes[at..].iter_mut().take(8).for_each(|byte| *byte = 0xff),
+                1 => bytes[at] ^= 1 << random.below(8),
+                2 => bytes[at] = random.next() as u8,
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        if random.below(8) > 0 {
+            collected::reseal(&mut bytes);
+        }
+        let Some(found) = Collected::check(&bytes) else { return };
+        let scene = Scene {
+            settings: &settings,
+            folder: Path::new("/p"),
+            python: Some(Path::new("/python")),
+            environment: &[],
+            deselected: &[],
+            same_options: &|_, _| true,
+            began: 9,
+            files: &files,
+        };
+        let pair = [Some((found.clone(), [1; 16])), (random.below(2) == 0).then_some((found, [2; 16]))];
+        let made = correct(&scene, scanned.clone(), pair);
+        used += u64::from(made.corrections.held[0].is_some());
+        let count = files.len() + made.more_files.len();
+        assert!(made.tests.iter().all(|test| (test.file as usize) < count));
+    });
+    assert!(used > 0);
+}
+
+const STAMP: Stamp = Stamp { size: 1, mtime: 2, ctime: 3, inode: 4 };
+
+fn collection_of(files: &[(PathBuf, Facts)]) -> Collected {
+    let names: Vec<String> = files.iter().filter_map(|(path, _)| path.to_str().map(str::to_owned)).collect();
+    let listing = |reader| Listing { reader, folder: "/nowhere/at/all".to_owned(), names: None };
+    Collected {
+        build: build(),
+        root: "/p".to_owned(),
+        folder: "/p".to_owned(),
+        python: "/python".to_owned(),
+        places: vec!["/p".to_owned()],
+        places_commute: true,
+        variables: Variables { values: Variables::default().hash(&[]), ..Variables::default() },
+        files: names.iter().map(|name| (name.clone(), STAMP)).collect(),
+        kinds: vec![("/nowhere/at/all".to_owned(), Kind::Nothing)],
+        links: vec![("/nowhere".to_owned(), None)],
+        listings: vec![listing(Reader::Import), listing(Reader::Visible)],
+        tests: (0..12)
+            .map(|number| Known { module: number / 3, name: format!("::test_{number}"), words: "slow\nx".to_owned() })
+            .collect(),
+        modules: names,
+        ..Collected::default()
     }
 }

@@ -1,12 +1,16 @@
 //! `dx-py list`: the ids of the tests, from the project's index. No interpreter is started.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use dx_py_index::correct::Corrections;
 use dx_py_index::expression::Expression;
-use dx_py_index::format::StoredTest;
+use dx_py_index::format::{
+    shown, StoredTest, Sum, AS_WHOLE, EXACT, FROM_RUN, HAS_TESTS, LEFT_OUT, OPEN_WORDS, UNFILTERED,
+};
 use dx_py_index::{environment, settings, Project, Request};
 
 use crate::{python, Lookup};
@@ -64,7 +68,9 @@ fn carry_out(args: &[OsString], cwd: &Path, lookup: Lookup) -> Result<u8, Failur
     let asked: Result<Vec<Place>, String> = wish.places.iter().map(|place| Place::read(place, cwd)).collect();
     let asked = asked.map_err(Failure::Misuse)?;
 
-    let modules = python::find(lookup, cwd).map(|python| environment::folders_of(&python)).unwrap_or_default();
+    let python = python::find(lookup, cwd).ok();
+    let modules = python.as_deref().map(environment::folders_of).unwrap_or_default();
+    let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let cache = cache(lookup);
     let paths: Vec<PathBuf> = asked.iter().map(|place| place.path.clone()).collect();
     let text = |name: &str| lookup(name).map(|value| value.to_string_lossy().into_owned());
@@ -72,20 +78,37 @@ fn carry_out(args: &[OsString], cwd: &Path, lookup: Lookup) -> Result<u8, Failur
         folder: cwd,
         paths: &paths,
         options: &wish.options,
+        deselected: &wish.deselected,
+        filtered: wish.keywords.is_some() || wish.marks.is_some(),
+        same_options: &|given, all| same_options(given, &wish.options, all),
+        python: python.as_deref(),
         modules: &modules,
         cache: cache.as_deref(),
         lookup: &text,
+        environment: &variables,
     });
     let asked = if asked.is_empty() { default_places(&project, cwd) } else { asked };
+    let corrections = project.index.corrections().unwrap_or_default();
     let expression = |own: &Option<String>, set: &Option<String>, option: &str| {
         let text = own.as_deref().or(set.as_deref()).unwrap_or("");
         Expression::read(text).map_err(|why| Failure::Misuse(format!("{option}: {why}")))
     };
     let keywords = expression(&wish.keywords, &project.settings.keywords, "-k")?;
     let marks = expression(&wish.marks, &project.settings.marks, "-m")?;
-    let choice = Choice { asked: &asked, keywords: &keywords, marks: &marks, deselected: &wish.deselected };
+    let filtered = wish.keywords.is_some() || wish.marks.is_some();
+    // What a run has collected has been chosen by the settings' expressions already.
+    let known = !filtered && corrections.held.iter().any(Option::is_some);
+    let choice = Choice {
+        asked: &asked,
+        keywords: &keywords,
+        marks: &marks,
+        deselected: &wish.deselected,
+        filtered,
+        known,
+        corrections: &corrections,
+    };
     let sum = print(&project, &choice, wish.json).map_err(Failure::Output)?;
-    Ok(if sum.tests > 0 { 0 } else { NOTHING })
+    Ok(if sum.ids > 0 { 0 } else { NOTHING })
 }
 
 fn read(args: &[OsString]) -> Result<Wish, String> {
@@ -125,6 +148,16 @@ fn read(args: &[OsString]) -> Result<Wish, String> {
         }
     }
     Ok(wish)
+}
+
+/// Whether a run with the command line `given` was asked to collect as one with these options would be.
+fn same_options(given: &[String], wanted: &[String], all: bool) -> bool {
+    let given: Vec<OsString> = given.iter().map(OsString::from).collect();
+    let Ok(given) = read(&given) else { return false };
+    if all {
+        return given.options == wanted;
+    }
+    settings::deciding(&given.options) == settings::deciding(wanted)
 }
 
 /// A file or folder, and what is meant in it.
@@ -203,128 +236,219 @@ struct Choice<'a> {
     keywords: &'a Expression,
     marks: &'a Expression,
     deselected: &'a [String],
+    /// Whether the expressions are others than the settings'.
+    filtered: bool,
+    /// Whether tests that a run has collected have been chosen by the expressions already.
+    known: bool,
+    corrections: &'a Corrections,
 }
 
 impl Choice<'_> {
-    /// Act on each that is meant, with its file's path from the root, in the order in which the places were named.
-    fn each<'a>(&self, project: &'a Project, act: &mut dyn FnMut(Chosen<'a>) -> io::Result<()>) -> io::Result<()> {
-        let root = &project.settings.root;
+    /// Act on each that is meant, and whether it is exact, in the order in which the places were named.
+    fn each<'a>(
+        &self,
+        project: &'a Project,
+        act: &mut dyn FnMut(&Chosen<'a>, bool) -> io::Result<()>,
+    ) -> io::Result<()> {
         let files: Vec<&Path> = project.index.files().map(|file| Path::new(OsStr::from_bytes(file.path()))).collect();
-        let shown: Vec<&str> =
-            files.iter().map(|path| path.strip_prefix(root).unwrap_or(path).to_str().unwrap_or("?")).collect();
+        let root = &project.settings.root;
+        let hides = self.hides();
+        let whole = self.is_whole();
         // A test that two places mean is listed once.
         let mut taken = vec![false; if self.asked.len() > 1 { project.index.tests().len() } else { 0 }];
         for place in self.asked {
             // Most files are wholly in or out.
             let mut last = (u32::MAX, false);
             for (number, test) in project.index.tests().enumerate() {
-                let file = test.file as usize;
+                let Some(&file) = files.get(test.file as usize) else { continue };
                 if last.0 != test.file {
-                    let conftest = if test.name.is_empty() && files[file].ends_with("conftest.py") {
-                        files[file].parent()
-                    } else {
-                        None
-                    };
+                    let conftest =
+                        if test.name.is_empty() && file.ends_with("conftest.py") { file.parent() } else { None };
                     // A conftest speaks of its whole folder.
                     let speaks = conftest.is_some_and(|folder| place.path.starts_with(folder));
-                    last = (test.file, speaks || files[file].starts_with(&place.path));
+                    last = (test.file, speaks || file.starts_with(&place.path));
                 }
-                let there = last.1 && (place.name.is_empty() || place.holds(files[file], &test));
-                if there && self.is_meant(shown[file], &test) && !taken.get(number).is_some_and(|taken| *taken) {
-                    taken.get_mut(number).map(|taken| *taken = true).unwrap_or_default();
-                    act((test, shown[file]))?;
+                let hidden = hides && test.flags & LEFT_OUT != 0;
+                let there = last.1 && !hidden && (place.name.is_empty() || place.holds(file, &test));
+                if !there || taken.get(number).is_some_and(|taken| *taken) {
+                    continue;
                 }
+                let Some(sure) = self.is_meant(&test) else { continue };
+                taken.get_mut(number).map(|taken| *taken = true).unwrap_or_default();
+                let exact = sure
+                    && test.flags & EXACT != 0
+                    && (whole || test.flags & AS_WHOLE == 0)
+                    && (!self.filtered || test.flags & UNFILTERED == 0);
+                let shown = OsStr::from_bytes(shown(root, file.as_os_str().as_bytes())).to_str().unwrap_or("?");
+                act(&(test, if test.name.is_empty() { shown } else { test.path }), exact)?;
             }
         }
         Ok(())
     }
 
-    fn is_meant(&self, path: &str, test: &StoredTest) -> bool {
+    /// Whether all is asked for that a run has collected: then it has left out what it has left out.
+    fn hides(&self) -> bool {
+        let covers = |place: &String| {
+            self.asked.iter().any(|one| one.name.is_empty() && Path::new(place).starts_with(&one.path))
+        };
+        self.corrections.places.iter().any(covers)
+    }
+
+    /// Whether exactly that is asked for.
+    fn is_whole(&self) -> bool {
+        let places = &self.corrections.places;
+        let is_place = |one: &Place| one.name.is_empty() && places.iter().any(|place| *Path::new(place) == one.path);
+        self.asked.len() == places.len() && self.asked.iter().all(is_place)
+    }
+
+    /// Whether nothing else can be there than what is listed, whatever the settings leave open.
+    fn is_known(&self) -> bool {
+        let below = |one: &Place| self.corrections.places.iter().any(|place| one.path.starts_with(place));
+        self.corrections.whole && self.asked.iter().all(below)
+    }
+
+    /// Whether every test is listed as the index has it.
+    fn takes_all(&self, project: &Project) -> bool {
         let everything = *self.keywords == Expression::Everything && *self.marks == Expression::Everything;
-        let meant = everything || test.name.is_empty() || is_meant(path, test, self.keywords, self.marks);
-        meant
-            && (self.deselected.is_empty() || {
-                let id = format!("{path}{}", test.name);
-                !self.deselected.iter().any(|beginning| id.starts_with(beginning.as_str()))
-            })
+        let [Place { path, name }] = self.asked else { return false };
+        let below =
+            |path: &[u8], place: &[u8]| path.strip_prefix(place).is_some_and(|rest| rest.first() == Some(&b'/'));
+        let place = path.as_os_str().as_bytes();
+        (everything || self.known && self.corrections.whole)
+            && name.is_empty()
+            && self.deselected.is_empty()
+            && project.index.sum().special == 0
+            && project.index.files().all(|file| file.flags() & HAS_TESTS == 0 || below(file.path(), place))
+    }
+
+    /// `None` if the test is not meant, and else whether that is sure.
+    fn is_meant(&self, test: &StoredTest) -> Option<bool> {
+        if !self.deselected.is_empty() && !test.name.is_empty() {
+            let id = format!("{}{}", test.path, test.name);
+            if self.deselected.iter().any(|beginning| id.starts_with(beginning.as_str())) {
+                return None;
+            }
+        }
+        let everything = *self.keywords == Expression::Everything && *self.marks == Expression::Everything;
+        if everything || test.name.is_empty() || self.known && test.flags & FROM_RUN != 0 {
+            return Some(true);
+        }
+        match is_meant(test, self.keywords, self.marks) {
+            Some(true) => Some(true),
+            Some(false) => None,
+            None => Some(false),
+        }
     }
 }
 
-fn is_meant(path: &str, test: &StoredTest, keywords: &Expression, marks: &Expression) -> bool {
-    let words = || test.words.split(' ').filter(|word| !word.is_empty());
+/// `None` if that depends on marks and words that are not known.
+fn is_meant(test: &StoredTest, keywords: &Expression, marks: &Expression) -> Option<bool> {
+    let (own, more) = test.words.split_once('\n').unwrap_or((test.words, ""));
+    let parted =
+        |text: &'_ str| -> Vec<String> { text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect() };
+    let (own, more) = (parted(own), parted(more));
     let bracket = test.name.find('[').unwrap_or(test.name.len());
     let (names, parameters) = test.name.split_at(bracket);
     let last = names.rsplit("::").next().unwrap_or("").to_owned() + parameters;
-    let mut all: Vec<String> = path.split('/').chain(names.split("::")).chain(words()).map(str::to_lowercase).collect();
+    let words = own.iter().chain(&more).map(String::as_str);
+    let mut all: Vec<String> =
+        test.path.split('/').chain(names.split("::")).chain(words).map(str::to_lowercase).collect();
     all.push(last.to_lowercase());
-    let mut has_part = |wanted: &str| {
+    let open = test.flags & OPEN_WORDS != 0;
+    let or_open = |there: bool| if there || !open { Some(there) } else { None };
+    let by_keywords = keywords.holds(&mut |wanted| {
         let wanted = wanted.to_lowercase();
-        all.iter().any(|name| name.contains(&wanted))
-    };
-    keywords.holds(&mut has_part) && marks.holds(&mut |wanted| words().any(|word| word == wanted))
-}
-
-/// How many of what was listed.
-#[derive(Debug, Default)]
-struct Sum {
-    tests: usize,
-    provisional: usize,
-    /// Files that may hold others.
-    open: usize,
+        or_open(all.iter().any(|name| name.contains(&wanted)))
+    });
+    let by_marks = marks.holds(&mut |wanted| or_open(own.iter().any(|word| word == wanted)));
+    match (by_keywords, by_marks) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), Some(true)) => Some(true),
+        _ => None,
+    }
 }
 
 /// As much is written at once.
 const PIECE: usize = 1 << 16;
 
 fn print(project: &Project, choice: &Choice, json: bool) -> io::Result<Sum> {
-    let mut stdout = io::stdout().lock();
+    let mut stdout = rustix::stdio::stdout();
+    let mut stdout = Output(&mut stdout);
+    if !json && choice.takes_all(project) {
+        let sum = project.index.sum();
+        let mut last = Vec::with_capacity(256);
+        write_sum(&mut last, project, choice, &sum)?;
+        stdout.write_both(project.index.text(), &last)?;
+        return Ok(sum);
+    }
     let mut out = Vec::with_capacity(PIECE + 4096);
     let mut sum = Sum::default();
-    if json && !project.settings.doubts.is_empty() {
+    if json && !project.settings.doubts.is_empty() && !choice.is_known() {
         // Anywhere, there may be others.
         out.extend_from_slice(b"{\"id\":null,\"exact\":false,\"file\":null,\"line\":0,\"marks\":[]}\n");
     }
-    choice.each(project, &mut |one| {
+    choice.each(project, &mut |one, exact| {
         let (test, path) = one;
-        sum.tests += usize::from(!test.name.is_empty());
+        sum.ids += usize::from(!test.name.is_empty());
         sum.open += usize::from(test.name.is_empty());
-        sum.provisional += usize::from(!test.name.is_empty() && !test.exact);
+        sum.provisional += usize::from(!test.name.is_empty() && !exact);
         if json {
-            write_json(&mut out, &one);
+            write_json(&mut out, one, exact);
         } else if !test.name.is_empty() {
             out.extend_from_slice(path.as_bytes());
             out.extend_from_slice(test.name.as_bytes());
             out.push(b'\n');
         }
         if out.len() >= PIECE {
-            stdout.write_all(&out)?;
+            stdout.write_both(&out, b"")?;
             out.clear();
         }
         Ok(())
     })?;
     if !json {
-        write_sum(&mut out, project, &sum)?;
+        write_sum(&mut out, project, choice, &sum)?;
     }
-    stdout.write_all(&out)?;
-    stdout.flush()?;
+    stdout.write_both(&out, b"")?;
     Ok(sum)
 }
 
-fn write_sum(out: &mut Vec<u8>, project: &Project, sum: &Sum) -> io::Result<()> {
-    write!(out, "\n{} tests", sum.tests)?;
+/// Standard output, without a buffer: what is written comes in large pieces.
+struct Output<'a, Fd: AsFd>(&'a mut Fd);
+
+impl<Fd: AsFd> Output<'_, Fd> {
+    fn write_both(&mut self, mut one: &[u8], mut other: &[u8]) -> io::Result<()> {
+        while !one.is_empty() || !other.is_empty() {
+            let count = match rustix::io::writev(&*self.0, &[IoSlice::new(one), IoSlice::new(other)]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => count,
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let of_one = count.min(one.len());
+            one = &one[of_one..];
+            other = &other[count - of_one..];
+        }
+        Ok(())
+    }
+}
+
+fn write_sum(out: &mut Vec<u8>, project: &Project, choice: &Choice, sum: &Sum) -> io::Result<()> {
+    write!(out, "\n{} tests", sum.ids)?;
     if sum.provisional > 0 {
         write!(out, ", {} of them provisional", sum.provisional)?;
     }
     if sum.open > 0 {
         write!(out, "; {} times there may be others", sum.open)?;
     }
-    for doubt in project.settings.doubts.iter().take(3) {
+    let doubts = if choice.is_known() { &[][..] } else { &project.settings.doubts };
+    for doubt in doubts.iter().take(3) {
         write!(out, "\nin doubt because of {doubt}")?;
     }
     writeln!(out)
 }
 
-fn write_json(out: &mut Vec<u8>, (test, path): &Chosen) {
+fn write_json(out: &mut Vec<u8>, (test, path): &Chosen, exact: bool) {
+    let marks = test.words.split('\n').next().unwrap_or("");
     out.extend_from_slice(b"{\"id\":");
     if test.name.is_empty() {
         out.extend_from_slice(b"null");
@@ -332,11 +456,11 @@ fn write_json(out: &mut Vec<u8>, (test, path): &Chosen) {
         write_string(out, &format!("{path}{}", test.name));
     }
     out.extend_from_slice(b",\"exact\":");
-    out.extend_from_slice(if test.exact { b"true" } else { b"false" });
+    out.extend_from_slice(if exact { b"true" } else { b"false" });
     out.extend_from_slice(b",\"file\":");
     write_string(out, path);
     out.extend_from_slice(format!(",\"line\":{},\"marks\":[", test.line).as_bytes());
-    for (number, word) in test.words.split(' ').filter(|word| !word.is_empty()).enumerate() {
+    for (number, word) in marks.split(' ').filter(|word| !word.is_empty()).enumerate() {
         if number > 0 {
             out.push(b',');
         }
@@ -386,7 +510,7 @@ mod tests {
     #[test]
     fn ids_name_themselves_and_what_is_below() {
         let place = |name: &str| Place { path: "/p/t.py".into(), name: name.to_owned() };
-        let test = |name: &'static str| StoredTest { file: 0, line: 0, name, words: "", exact: true };
+        let test = |name: &'static str| StoredTest { file: 0, line: 0, path: "t.py", name, words: "", flags: EXACT };
         let file = Path::new("/p/t.py");
         for (asked, name) in [
             ("", "::a"),
@@ -407,15 +531,30 @@ mod tests {
 
     #[test]
     fn names_of_every_level_and_marks_are_keywords() {
-        let test =
-            StoredTest { file: 0, line: 0, name: "::TestA::test_b[one::two]", words: "slow parametrize", exact: true };
-        let meant = |keywords: &str, marks: &str| {
-            is_meant("sub/test_m.py", &test, &Expression::read(keywords).unwrap(), &Expression::read(marks).unwrap())
+        let name = "::TestA::test_b[one::two]";
+        let mut test = StoredTest {
+            file: 0,
+            line: 0,
+            path: "sub/test_m.py",
+            name,
+            words: "slow parametrize\nodd_word",
+            flags: EXACT,
         };
-        for keywords in ["testa", "sub", "b[one", "slow", "test_m.py and not other", "TWO"] {
-            assert!(meant(keywords, ""), "{keywords}");
+        let meant = |test: &StoredTest, keywords: &str, marks: &str| {
+            is_meant(test, &Expression::read(keywords).unwrap(), &Expression::read(marks).unwrap())
+        };
+        for keywords in ["testa", "sub", "b[one", "slow", "test_m.py and not other", "TWO", "odd"] {
+            assert_eq!(meant(&test, keywords, ""), Some(true), "{keywords}");
         }
-        assert!(meant("", "slow") && !meant("", "slo") && !meant("not slow", "") && !meant("a::test", ""));
+        assert_eq!(meant(&test, "", "slow"), Some(true));
+        for (keywords, marks) in [("", "slo"), ("", "odd_word"), ("not slow", ""), ("a::test", "")] {
+            assert_eq!(meant(&test, keywords, marks), Some(false), "{keywords} {marks}");
+        }
+        test.flags = OPEN_WORDS;
+        assert_eq!(
+            (meant(&test, "", "fast"), meant(&test, "", "not fast"), meant(&test, "", "not slow")),
+            (None, None, Some(false))
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod capture;
 mod changes;
 mod choice;
+mod collected;
 mod content;
 mod environment;
 mod facts;
@@ -35,6 +36,8 @@ mod _native {
     use super::changes::Changes;
     #[pymodule_export]
     use super::choice::Choice;
+    #[pymodule_export]
+    use super::collected::{collection_name, collection_place, write_collection};
     #[pymodule_export]
     use super::environment::Variable;
     #[pymodule_export]

@@ -49,6 +49,9 @@ PROCESSES = frozenset(
     {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn"}
 )
 
+READING_UNSEEN = PROCESSES | {"socket.connect", "sqlite3.connect"}
+"""Events after which something may have been read that no event tells of."""
+
 STARTS = frozenset({"_thread.start_new_thread", "socket.__new__"})
 """Not effects by themselves (the thread may have ended, the socket may be closed): kept to name who is to blame."""
 

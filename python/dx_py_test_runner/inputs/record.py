@@ -32,7 +32,7 @@ from dx_py_test_runner.inputs.callers import (
     shows_traceback,
 )
 from dx_py_test_runner.inputs.compare import Inputs, importable_names, metadata_names, visible_names
-from dx_py_test_runner.inputs.events import EFFECTS, MAKING, PROCESSES, STARTS, WANTED, Effect, command
+from dx_py_test_runner.inputs.events import EFFECTS, MAKING, PROCESSES, READING_UNSEEN, STARTS, WANTED, Effect, command
 from dx_py_test_runner.inputs.owners import Owners
 from dx_py_test_runner.inputs.stamp import Stamp, is_folder, link_target, stamp, what_is
 from dx_py_test_runner.inputs.watched import watched_items, watched_variables
@@ -82,6 +82,8 @@ class Recorder:
         self._watched_options: list[tuple[Any, type]] = []
         self._plain_arguments: tuple[list[str], Any, Any] | None = None
         self._other_argv: list[str] | None = None
+        self.texts: set[str] = set()
+        """Python files of which somebody has read the text, and not only loaded the module."""
         self.options_of_project: set[str] = set()
         """Options that code of the project, and not only an installed plugin, has read."""
         self._listens = False
@@ -171,6 +173,11 @@ class Recorder:
             if hasattr(os, "environb"):
                 os.environb._data = self._plain_environment
             self._plain_environment = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it records, or would if it were not paused."""
+        return self._on
 
     def pause(self) -> None:
         """Record nothing for now: what a waiting level looks at, to see whether it is true, is no input."""
@@ -425,6 +432,8 @@ class Recorder:
                 self._own_file(name)
             elif self.owners.is_of_project(source := (name.endswith(".pyc") and _source_of(name)) or name):
                 self._own(owners.LOAD, source)
+        if name.endswith(".py") and self._by_level and not loads_code(name):
+            self.texts.add(name)
         if name.endswith(".pyc"):
             name = _source_of(name) or name
         self._note_file(name)
@@ -514,6 +523,11 @@ class Recorder:
             found.append(Effect(f"{event} {text}".strip(), guilty))
 
     # ---- the outcome
+
+    def unseen(self) -> str:
+        """What may have been read without having been seen, or ''."""
+        found = (effect.what for effect in self.effects if effect.what.split(" ", 1)[0] in READING_UNSEEN)
+        return next(found, "") or self.doubt()
 
     def doubt(self) -> str:
         """Why what was recorded cannot be trusted, or ''."""

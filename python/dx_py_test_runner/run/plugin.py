@@ -16,7 +16,7 @@ from dx_py_test_runner.engine.lean import paths
 from dx_py_test_runner.engine.lean.collection import lean_collection, order_ahead
 from dx_py_test_runner.inputs.compare import Unfit
 from dx_py_test_runner.inputs.record import Recorder
-from dx_py_test_runner.run import distribute, fit, known_tests, options, refresh, settings, verdict, xdist_names
+from dx_py_test_runner.run import collected, distribute, fit, known_tests, options, refresh, settings, verdict, xdist_names
 from dx_py_test_runner.run.inline import silence
 from dx_py_test_runner.run.printed import Printed
 from dx_py_test_runner.run.settling import Settled
@@ -45,6 +45,7 @@ class RunPlugin:
         self.recorder = Recorder(enabled=recording, environment=tower.job.env)
         self.selection: Selection | None = None
         self.settled: Settled | None = None
+        self.collection = collected.Collection()
         self.began_ns = time.time_ns()
         self._session: Any = None
         self.explained: list[str] = []
@@ -210,11 +211,17 @@ class RunPlugin:
             if self.tower.job.levels:
                 order_ahead(session, items)
             self._checkpoint("collected", session, profile and profile.with_items(session))
-        self._stop_recording()
+        hooks_matter = self._follow_modifying(config)
+        if not hooks_matter:
+            self._stop_recording()
         selects = config.option.affected or config.option.changed is not None or settings.records(config)
         everything = list(items)
-        self.recorder.follow_hooks()
+        if not hooks_matter:
+            self.recorder.follow_hooks()
         result = yield
+        if hooks_matter:
+            self.collection.inputs = self._seen_inputs()
+            self._stop_recording()
         self._session = session
         self.recorder.pause()
         if self.collects_for_tests and selects:
@@ -235,6 +242,25 @@ class RunPlugin:
             self.recorder.stop()
         self.recorder.go_on()
         return result
+
+    def _seen_inputs(self) -> Any:
+        """All that was read so far; None if something may have been read unseen."""
+        if self.tower.job.carry or self.recorder.unseen():
+            return None
+        self.collection.texts = frozenset(self.recorder.texts)
+        return self.recorder.snapshot()
+
+    def _follow_modifying(self, config: Any) -> bool:
+        """Have recorded what others read when they change the items, if what was collected is to be kept."""
+        if self.collection.inputs is None or not collected.hooks_matter(config):
+            return False
+        selects = config.option.affected or config.option.changed is not None or settings.records(config)
+        if selects or collected.is_kept(config, self.tower.job, self.collection):
+            self.collection.inputs = None
+            return False
+        if not self.recorder.is_on:
+            self.recorder.resume(self.tower.job.env)
+        return True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_collectionfinish(self) -> str | list[str] | None:
@@ -260,6 +286,8 @@ class RunPlugin:
         self.random_state.close()
         self.offsets = adopt.open_files(_held(config))
         self.hazard = self.hazard or hazards.find(self.recorder, _held(config))
+        if name == "collected" and self.tower.job.levels:
+            self.collection.inputs = self._seen_inputs()
         if profile is None:
             self.recorder.quiet = False
             return
@@ -274,7 +302,7 @@ class RunPlugin:
             self.tower.note(f"no {name} level: {refusal}")
             self.recorder.quiet = False
             return
-        inputs = self.recorder.snapshot()
+        inputs = self.collection.inputs if name == "collected" and self.collection.inputs is not None else self.recorder.snapshot()
 
         def check(job: Job) -> None:
             profile.check(name, job, session)
@@ -295,6 +323,9 @@ class RunPlugin:
         if again:
             # What was found out belongs to the run that has found it out.
             self.selection = self.settled = None
+            if name == "configured":
+                # What it collects is its own.
+                self.collection = collected.Collection()
             if ready is None:
                 self._get_ready(config)
             self._serve_another(name, session, profile)
@@ -348,6 +379,7 @@ class RunPlugin:
             return (yield)
         path = str(collector.path)
         self.tower.page.doing = f"collect:{path}"
+        self.collection.add(path)
         try:
             return (yield)
         finally:
@@ -359,6 +391,7 @@ class RunPlugin:
     def _begin_module(self, module: Any) -> Any:
         """What both hooks around here do, for modules that are collected without hooks."""
         self.tower.page.doing = f"collect:{module.path}"
+        self.collection.add(module.path)
         return self.pytest_report_crashed_file(module)
 
     def _end_module(self) -> None:
@@ -384,6 +417,7 @@ class RunPlugin:
     def pytest_loading_ends(self, session: Any) -> bool | None:
         """Before anybody runs anything."""
         self._stop_recording()
+        self._keep_collection(session)
         assertion.save_pack(session.config)
         if not session.config.option.doctor:
             return None
@@ -391,6 +425,15 @@ class RunPlugin:
 
         doctor.report(session, self.recorder, self.hazard)
         return True
+
+    def _keep_collection(self, session: Any) -> None:
+        """For ``dx-py list``. Whatever goes wrong here, the tests are to run."""
+        try:
+            why = collected.keep(session, self.tower.job, self.collection, frozenset(self.recorder.options_of_project))
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+        if why:
+            self.tower.note(f"collection not kept: {why}")
 
     def pytest_runtestloop(self, session: Any) -> bool | None:
         """In the place of pytest's own loop: behind those of conftests and other plugins, which may do as they like."""
