@@ -6,21 +6,11 @@ import pytest
 
 from dxpy import DxPy, Ended
 
-LOADED = """
-    import os
-
-    def loaded(name):
-        with open(os.environ["LOADED"], "a") as file:
-            file.write(name + "\\n")
-"""
-
-
 @pytest.fixture(params=["cold", "warm"])
 def project(place: DxPy, request: pytest.FixtureRequest) -> DxPy:
     place.env["LOADED"] = str(place.root / "loaded")
     place.env["WAY"] = request.param
     place.write("pytest.ini", "[pytest]\npythonpath = src\n")
-    place.write("src/loading.py", LOADED)
     for name in "ab":
         place.write(f"tests/{name}/helper_{name}.py", "VALUE = 1\n")
         place.write(f"tests/{name}/test_{name}.py", _text(name))
@@ -28,7 +18,9 @@ def project(place: DxPy, request: pytest.FixtureRequest) -> DxPy:
 
 
 def _text(name: str, more: str = "") -> str:
-    return f"from loading import loaded\n\nloaded({name!r})\n\n\ndef test_{name}():\n    pass\n{more}"
+    """A test file that says when it is loaded, and leaves nothing in another module."""
+    says = f"with open(os.environ['LOADED'], 'a') as file:\n    file.write({name + chr(10)!r})"
+    return f"import os\n\n{says}\n\n\ndef test_{name}():\n    pass\n{more}"
 
 
 def affected(project: DxPy, *args: str) -> tuple[Ended, set[str]]:
