@@ -448,6 +448,20 @@ fn read_ini(text: &str, wanted: &str) -> Result<Option<Values>, String> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn options_decide_unless_they_are_known_to_be_harmless() {
+        let decide = |line: &str| -> String {
+            let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            deciding(&words).join(" ")
+        };
+        for line in ["-v -q -s -x --tb short", "--maxfail=1 -n 2 --no-daemon", "--isolation test --engine=lean"] {
+            assert_eq!(decide(line), "", "{line}");
+        }
+        for line in ["--ignore x", "-p no:cacheprovider", "-W error", "--strict-markers", "--import-mode importlib"] {
+            assert_eq!(decide(&format!("-v {line} -x")), line);
+        }
+    }
+
     fn load(files: &[(&str, &str)]) -> Settings {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
