@@ -711,7 +711,7 @@ mod tests {
 
     #[test]
     fn other_versions_are_not_believed() {
-        for (at, value) in [(4, 0), (4, 2), (6, 1), (8, 0), (8, 200)] {
+        for (at, value) in [(4, 0), (4, 1), (4, 3), (6, 1), (8, 0), (8, 200)] {
             let mut other = content().to_bytes();
             other[at] = value;
             reseal(&mut other);

@@ -273,6 +273,9 @@ pub fn takes_value(option: &str) -> bool {
 /// Our own options that decide where and how tests run.
 const OWN: &[&str] = &["--no-daemon", "--engine", "--isolation", "--tell"];
 
+/// Options that decide whether files can be collected; whoever reads their texts assumes that they can.
+const DECIDING: &[&str] = &["-p", "-W", "--pythonwarnings", "--strict", "--import-mode"];
+
 /// Those among the options, with their values, that may decide what is collected.
 pub fn deciding(options: &[String]) -> Vec<&str> {
     let mut found = Vec::new();
@@ -280,8 +283,8 @@ pub fn deciding(options: &[String]) -> Vec<&str> {
     while let Some(word) = words.next() {
         let own = OWN.iter().find(|own| word.starts_with(*own));
         let value = if takes_value(word) { words.next() } else { None };
-        // Plugins that are switched off might have decided.
-        let harmless = HARMLESS_OPTIONS.iter().any(|known| word.starts_with(known) && *known != "-p");
+        let is_among = |known: &[&str]| known.iter().any(|known| word.starts_with(known));
+        let harmless = is_among(HARMLESS_OPTIONS) && !is_among(DECIDING);
         if own.is_none() && !harmless {
             found.push(word);
             found.extend(value);
@@ -444,6 +447,20 @@ fn read_ini(text: &str, wanted: &str) -> Result<Option<Values>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_decide_unless_they_are_known_to_be_harmless() {
+        let decide = |line: &str| -> String {
+            let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            deciding(&words).join(" ")
+        };
+        for line in ["-v -q -s -x --tb short", "--maxfail=1 -n 2 --no-daemon", "--isolation test --engine=lean"] {
+            assert_eq!(decide(line), "", "{line}");
+        }
+        for line in ["--ignore x", "-p no:cacheprovider", "-W error", "--strict-markers", "--import-mode importlib"] {
+            assert_eq!(decide(&format!("-v {line} -x")), line);
+        }
+    }
 
     fn load(files: &[(&str, &str)]) -> Settings {
         let folder = tempfile::tempdir().unwrap();

@@ -188,7 +188,8 @@ fn facts_of_whatever() {
 }
 
 fn decoded(bytes: &[u8]) -> Option<Facts> {
-    let file = FileRow { path: b"/a".to_vec(), stamp: Stamp::default(), content: [0; 32], facts: bytes.to_vec() };
+    let file =
+        FileRow { path: b"/a".to_vec(), stamp: Stamp::default(), content: [0; 32], facts: bytes.to_vec(), flags: 0 };
     let content = Content { files: vec![file], ..Content::default() }.to_bytes();
     let index = Index::check(content.as_slice())?;
     let file = index.files().next()?;

@@ -12,6 +12,9 @@ use pyo3::prelude::*;
 
 type Status = (u64, u64, u64, u64);
 type Names = Option<Vec<String>>;
+type Environment = Vec<(Vec<u8>, Vec<u8>)>;
+/// Names, beginnings, exceptions if all were read, the whole environment.
+type Read = (Vec<String>, Vec<String>, Names, Environment);
 
 /// Where a collection is kept.
 ///
@@ -48,7 +51,7 @@ pub fn write_collection(
     name: [u8; 16],
     asked: (String, String, String, Vec<String>, Vec<String>, Vec<String>),
     answers: (bool, bool, bool, bool),
-    variables: (Vec<String>, Vec<String>, Option<Vec<String>>, Vec<(Vec<u8>, Vec<u8>)>),
+    variables: Read,
     inputs: (
         Vec<(String, Option<Status>)>,
         Vec<String>,
@@ -85,14 +88,7 @@ pub fn write_collection(
     Ok(py.detach(|| found.write(&path, name))?)
 }
 
-fn variables_of(
-    (mut names, beginnings, all_but, environment): (
-        Vec<String>,
-        Vec<String>,
-        Option<Vec<String>>,
-        Vec<(Vec<u8>, Vec<u8>)>,
-    ),
-) -> Variables {
+fn variables_of((mut names, beginnings, all_but, environment): Read) -> Variables {
     names.sort_unstable();
     let environment: Vec<(OsString, OsString)> =
         environment.into_iter().map(|(name, value)| (OsString::from_vec(name), OsString::from_vec(value))).collect();

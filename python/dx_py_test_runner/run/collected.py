@@ -7,16 +7,17 @@ for tests by something that is not the files' own.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
-
 
 from dx_py_test_runner import _native
 from dx_py_test_runner.engine.assertion.codepack import folder
 from dx_py_test_runner.engine.lean.items import node_ids
-from dx_py_test_runner.inputs.compare import ALL_NAMES, ALWAYS, NEVER, Inputs
+from dx_py_test_runner.inputs.compare import ALL_NAMES, ALWAYS, NEVER, Inputs, Unfit
 from dx_py_test_runner.inputs.record import COMMAND_LINE, is_installed, is_stdlib
 from dx_py_test_runner.run import fit, options
 from dx_py_test_runner.tower.job import Job
@@ -32,12 +33,19 @@ _CHOOSERS = ("pytest_collect_file", "pytest_collect_directory", "pytest_ignore_c
 _CHOSEN_BY_HISTORY = ("lf", "failedfirst", "newfirst", "stepwise", "stepwise_skip", "pyargs", "affected", "why", "doctor")
 
 
+_LATE_CHOOSERS = options.LATE - {"keyword", "markexpr", "file_or_dir"}
+"""A level serves runs that differ in them; if the project looks at one, what they collect may differ, too."""
+
+_WITHOUT_EFFECT = options.LATE - {"keyword", "markexpr", "file_or_dir", "deselect"} | {"capture", "xmlpath"}
+"""Options with which a run is still one of the whole project."""
+
+
 class Collection:
     """What is found out while a run loads."""
 
     def __init__(self) -> None:
-        self.name = os.urandom(16)
-        """No other collection has it; the runs of one level have the same."""
+        self.level = os.urandom(16)
+        """The runs of one level have the same."""
         self.files: list[str] = []
         """Those that were collected, in order, with or without tests."""
         self.inputs: Inputs | None = None
@@ -45,6 +53,37 @@ class Collection:
 
     def add(self, path: object) -> None:
         self.files.append(str(path))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a run was asked to collect."""
+
+    whole: bool
+    """Everything that is collected without arguments."""
+    chosen: bool
+    """By ``-k`` or ``-m``, besides what the settings say."""
+    deselected: tuple[str, ...]
+
+    @classmethod
+    def of(cls, config: Any, job: Job) -> Asked:
+        """Read *job*'s arguments beside those that the settings give."""
+        plain = fit.parse_again(config, [], job.env)
+        given = fit.parse_again(config, list(job.args), job.env)
+        differing = {key for key in plain.keys() | given.keys() if plain.get(key) != given.get(key)}
+        return cls(
+            whole=differing <= _WITHOUT_EFFECT and config.invocation_params.dir == config.rootpath,
+            chosen=not differing.isdisjoint({"keyword", "markexpr"}),
+            deselected=tuple(config.option.deselect or ()),
+        )
+
+    def name(self, collection: Collection, job: Job | None) -> bytes:
+        """16 bytes that no other collection has.
+
+        :param job: whose arguments count; None if they do not.
+        """
+        words = (self.whole, self.deselected, None if job is None else tuple(job.args))
+        return hashlib.blake2b(collection.level + repr(words).encode(), digest_size=16).digest()
 
 
 def refusal(session: Any, collection: Collection, read: frozenset[str]) -> str:
@@ -74,15 +113,15 @@ def keep(session: Any, job: Job, collection: Collection, read: frozenset[str]) -
     """
     config = session.config
     why = refusal(session, collection, read)
-    if why or is_kept(config, job, collection):
+    if why or folder(job.env) is None:
         return why
-    plain = fit.parse_again(config, [], job.env)
-    option = config.option
-    if (option.keyword, option.markexpr) != (plain["keyword"], plain["markexpr"]):
+    asked = Asked.of(config, job)
+    if asked.chosen:
         return "-k or -m"
-    deselected = list(option.deselect or ())
+    options_matter = _options_matter(read)
+    if _is_written(config, job, collection, asked, options_matter):
+        return ""
     root = str(config.rootpath)
-    whole = not fit.parse_again(config, list(job.args), job.env)["file_or_dir"] and deselected == list(plain["deselect"] or ())
     modules = list(dict.fromkeys(collection.files))
     tests = _tests(session.items, modules, root)
     if tests is None:
@@ -90,27 +129,44 @@ def keep(session: Any, job: Job, collection: Collection, read: frozenset[str]) -
     assert collection.inputs is not None
     hooks = list(_foreign(config, "pytest_collection_modifyitems"))
     answers = (
-        bool(read & (options.LATE - {"keyword", "markexpr", "file_or_dir"}) or COMMAND_LINE in read),
+        options_matter,
         not read & {"keyword", "markexpr"} and _come_first(config),
         not hooks,
         not any(True for name in _CHOOSERS for _ in _foreign(config, name)),
     )
     folder_now = str(config.invocation_params.dir)
     places = [os.path.normpath(os.path.join(folder_now, argument)) for argument in config.args]
-    asked = (root, folder_now, os.path.abspath(sys.executable), list(job.args), places, deselected)
+    how = (root, folder_now, os.path.abspath(sys.executable), list(job.args), places, list(asked.deselected))
+    place = _place(config, job, asked.whole)
+    name = asked.name(collection, job if options_matter else None)
     try:
-        _native.write_collection(_place(config, job, whole), list(collection.name), asked, answers, _variables(collection.inputs), _inputs(collection), (modules, tests))
+        _native.write_collection(place, list(name), how, answers, _variables(collection.inputs), _inputs(collection), (modules, tests))
     except (OSError, ValueError, UnicodeError) as error:
         return str(error)
     return ""
 
 
-def is_kept(config: Any, job: Job, collection: Collection) -> bool:
-    """Whether a run from the same level has written it; also where nothing can be kept."""
+def is_kept(config: Any, job: Job, collection: Collection, read: frozenset[str]) -> bool:
+    """Whether a run from the same level has written the same; also where nothing can be kept."""
     if folder(job.env) is None:
         return True
-    names = (_native.collection_name(_place(config, job, whole)) for whole in (True, False))
-    return any(name is not None and bytes(name) == collection.name for name in names)
+    try:
+        asked = Asked.of(config, job)
+    except Unfit:
+        return True
+    return asked.chosen or _is_written(config, job, collection, asked, _options_matter(read))
+
+
+def _options_matter(read: frozenset[str]) -> bool:
+    return bool(read & _LATE_CHOOSERS or COMMAND_LINE in read)
+
+
+def _is_written(config: Any, job: Job, collection: Collection, asked: Asked, options_matter: bool) -> bool:
+    """A hook may look at options after this was asked first: what was written then says that they matter."""
+    known = _native.collection_name(_place(config, job, asked.whole))
+    if known is None:
+        return False
+    return bytes(known) in {asked.name(collection, job), asked.name(collection, job if options_matter else None)}
 
 
 def _place(config: Any, job: Job, whole: bool) -> Any:

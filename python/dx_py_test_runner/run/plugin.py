@@ -255,7 +255,7 @@ class RunPlugin:
         if self.collection.inputs is None or not collected.hooks_matter(config):
             return False
         selects = config.option.affected or config.option.changed is not None or settings.records(config)
-        if selects or collected.is_kept(config, self.tower.job, self.collection):
+        if selects or collected.is_kept(config, self.tower.job, self.collection, frozenset(self.recorder.options_of_project)):
             self.collection.inputs = None
             return False
         if not self.recorder.is_on:
