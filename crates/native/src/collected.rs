@@ -15,6 +15,10 @@ type Names = Option<Vec<String>>;
 type Environment = Vec<(Vec<u8>, Vec<u8>)>;
 /// Names, beginnings, exceptions if all were read, the whole environment.
 type Read = (Vec<String>, Vec<String>, Names, Environment);
+/// Root, folder, interpreter, arguments, places, deselected beginnings of ids.
+type Asked = (String, String, String, Vec<String>, Vec<String>, Vec<String>);
+/// Options matter, expressions commute, places commute, plain walk.
+type Answers = (bool, bool, bool, bool);
 
 /// Where a collection is kept.
 ///
@@ -35,22 +39,21 @@ pub fn collection_name(path: PathBuf) -> Option<[u8; 16]> {
 /// Replace the collection in the file at *path*.
 ///
 /// :param name: 16 bytes that no other collection has.
-/// :param asked: root, folder, interpreter, arguments, places, deselected beginnings of ids.
-/// :param answers: options matter, expressions commute, places commute, plain walk.
+/// :param asked: root, folder, interpreter, arguments, places, deselected beginnings of ids; and what is known of
+///     such requests: options matter, expressions commute, places commute, plain walk.
 /// :param variables: names, beginnings, exceptions if all were read, the whole environment.
 /// :param inputs: files, texts, kinds, links, listings.
 /// :param tests: modules; and for each test its module's place, its name and its words.
 /// :raises ValueError: something is no text.
 /// :raises OSError: it cannot be written; then all is as it was.
 #[pyfunction]
-#[pyo3(signature = (path, name, asked, answers, variables, inputs, tests, /))]
+#[pyo3(signature = (path, name, asked, variables, inputs, tests, /))]
 #[allow(clippy::type_complexity)]
 pub fn write_collection(
     py: Python<'_>,
     path: PathBuf,
     name: [u8; 16],
-    asked: (String, String, String, Vec<String>, Vec<String>, Vec<String>),
-    answers: (bool, bool, bool, bool),
+    asked: (Asked, Answers),
     variables: Read,
     inputs: (
         Vec<(String, Option<Status>)>,
@@ -61,7 +64,7 @@ pub fn write_collection(
     ),
     tests: (Vec<String>, Vec<(u32, String, String)>),
 ) -> PyResult<()> {
-    let (root, folder, python, arguments, places, deselected) = asked;
+    let ((root, folder, python, arguments, places, deselected), answers) = asked;
     let (options_matter, expressions_commute, places_commute, plain_walk) = answers;
     let (files, texts, kinds, links, listings) = inputs;
     let found = Collected {

@@ -140,7 +140,7 @@ def keep(session: Any, job: Job, collection: Collection, read: frozenset[str]) -
     place = _place(config, job, asked.whole)
     name = asked.name(collection, job if options_matter else None)
     try:
-        _native.write_collection(place, list(name), how, answers, _variables(collection.inputs), _inputs(collection), (modules, tests))
+        _native.write_collection(place, list(name), (how, answers), _variables(collection.inputs), _inputs(collection), (modules, tests))
     except (OSError, ValueError, UnicodeError) as error:
         return str(error)
     return ""
