@@ -137,6 +137,9 @@ def test_no_home(place: DxPy, home: str | None) -> None:
         ended = place.test(env=env)
         check_run(ended)
         assert not ended.err, str(ended)
+    listed = place.run("list", env=env)
+    assert listed.code == 0 and "::test_" in listed.out, str(listed)
+    assert not Path("/nowhere").exists(), "it has made itself a home"
     assert list(session.glob("dx-py/*.sock"))
     place.run("daemon", "stop", env=env)
     place.wait_until_gone()

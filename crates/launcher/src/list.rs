@@ -224,8 +224,11 @@ fn default_places(project: &Project, cwd: &Path) -> Vec<Place> {
 fn cache(lookup: Lookup) -> Option<PathBuf> {
     [("DX_PY_CACHE_DIR", "index"), ("XDG_CACHE_HOME", "dx-py/index"), ("HOME", ".cache/dx-py/index")]
         .into_iter()
-        .filter_map(|(name, below)| Some(PathBuf::from(lookup(name)?).join(below)))
-        .find(|path| path.is_absolute())
+        .filter_map(|(name, below)| Some((name, PathBuf::from(lookup(name)?), below)))
+        .find(|(_, path, _)| path.is_absolute())
+        // A home that is not there is not made.
+        .filter(|(name, path, _)| *name != "HOME" || path.is_dir())
+        .map(|(_, path, below)| path.join(below))
 }
 
 type Chosen<'a> = (StoredTest<'a>, &'a str);

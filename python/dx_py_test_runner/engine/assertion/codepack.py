@@ -33,12 +33,12 @@ def folder(environment: Mapping[bytes, bytes]) -> Path | None:
     """The user's cache folder: ``$DX_PY_CACHE_DIR``, else ``dx-py`` in ``$XDG_CACHE_HOME``, else in ``~/.cache``.
 
     :param environment: the client's; it is not looked up in ``os.environ``, where it would count as read by the project.
-    :return: ``None`` if no variable names an absolute path.
+    :return: ``None`` if no variable names an absolute path. A home that is not there is not made.
     """
     for name, below in ((b"DX_PY_CACHE_DIR", "."), (b"XDG_CACHE_HOME", "dx-py"), (b"HOME", ".cache/dx-py")):
         path = os.fsdecode(environment.get(name, b""))
         if os.path.isabs(path):
-            return Path(path, below)
+            return None if name == b"HOME" and not os.path.isdir(path) else Path(path, below)
     return None
 
 
