@@ -367,9 +367,10 @@ class Recorder:
         elif name in self._seen.files or name in self._seen.exists:
             return
         now = stamp(name)
-        if now is None or is_folder(name) or not foreign:
+        if now is None or not foreign or (is_folder(name) and not exact):
             self._seen.exists.setdefault(name, what_is(name))
         else:
+            # Of a folder, too, if more was asked than whether it is one: its times are those of the last change of its names.
             self._seen.files.setdefault(name, now)
 
     def _ignored(self, path: str) -> bool:
