@@ -27,7 +27,7 @@ def suite(place):
 
 
 def packs(place, folder="home/.cache/dx-py"):
-    return [(path.name, path.stat().st_ino, path.stat().st_size) for path in sorted((place.root / folder).glob("*"))]
+    return [(path.name, path.stat().st_ino, path.stat().st_size) for path in sorted((place.root / folder).glob("*.dxbc"))]
 
 
 def outcome(ended):
