@@ -53,6 +53,9 @@ class NoTower:
     def tell(self, message, fds=()):
         """There is no supervisor."""
 
+    def note(self, text):
+        """Nor a log."""
+
     def close(self):
         """Behind the session. What a test has kept of that may still write to the page."""
         self.journal.detach()
