@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import py_compile
 import re
 import shutil
 import stat
@@ -114,6 +115,10 @@ class Tree:
         path = self.path(name)
         for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
             compiled.unlink()
+
+    def make_bytecode(self, name: str) -> None:
+        """Leave beside a module what Python leaves there when it is imported."""
+        py_compile.compile(str(self.path(name)), doraise=True)
 
     def _forget_bytecode_of_same_size(self, name: str, size: int) -> None:
         """What an edit that keeps a module's size would leave wrong, whoever runs it."""
