@@ -22,7 +22,8 @@ KEY = bytes(32)
     [
         ({b"DX_PY_CACHE_DIR": b"/one", b"XDG_CACHE_HOME": b"/two", b"HOME": b"/three"}, "/one"),
         ({b"DX_PY_CACHE_DIR": b"", b"XDG_CACHE_HOME": b"/two", b"HOME": b"/three"}, "/two/dx-py"),
-        ({b"XDG_CACHE_HOME": b"relative", b"HOME": b"/three\xff"}, "/three\udcff/.cache/dx-py"),
+        ({b"XDG_CACHE_HOME": b"relative", b"HOME": b"/"}, "/.cache/dx-py"),
+        ({b"HOME": b"/proc/none\xff"}, None),
         ({b"HOME": b"relative"}, None),
         ({}, None),
     ],
