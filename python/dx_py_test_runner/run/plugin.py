@@ -347,15 +347,21 @@ class RunPlugin:
         """In a fork of the level that stayed behind: become the process of the job it was forked for."""
         job = self.tower.job
         self.began_ns = time.time_ns()
-        assertion.forget_compiled(session.config)
-        adopt.reenter(job, session.config, self.delta)
-        self.recorder.align_arguments()
-        self.delta.before = job.env
-        self.random_state.restore()
-        adopt.reopen_files(self.offsets)
+        try:
+            # All this while the level checks whether it is true: nobody may see anything of it.
+            assertion.forget_compiled(session.config)
+            adopt.reenter(job, session.config, self.delta)
+            self.recorder.align_arguments()
+            self.delta.before = job.env
+            self.random_state.restore()
+            adopt.reopen_files(self.offsets)
+            parsed = refresh.prepare(job, session, profile)
+        finally:
+            # What goes wrong is reported only if the job is ours.
+            self.tower.begin()
         if name == "configured" and job.levels:
             self.recorder.resume(job.env)
-        refresh.for_job(name, job, session, profile, self.printed)
+        refresh.for_job(name, job, session, profile, self.printed, parsed)
         if name == "configured" and job.levels:
             self.recorder.watch_options(session.config)
         self.printed.header_ends()

@@ -17,10 +17,13 @@ from dx_py_test_runner.run.printed import Printed
 from dx_py_test_runner.tower.job import Job
 
 
-def for_job(name: str, job: Job, session: Any, profile: fit.Profile, printed: Printed) -> None:
-    """Make *session*, inherited from a level, the session of *job*."""
-    if not job.carry:
-        printed.again()
+def prepare(job: Job, session: Any, profile: fit.Profile) -> dict[str, Any]:
+    """Give *session*, inherited from a level, the options of *job*, and what pytest's own plugins derive from them. Does nothing
+    that could be seen from outside.
+
+    :returns: what pytest's parser makes of the arguments.
+    :raises Unfit: they cannot be parsed.
+    """
     config = session.config
     parsed = fit.parse_again(config, job.args, job.env)
     changed = {key: value for key, value in parsed.items() if value != profile.parsed.get(key)}
@@ -30,8 +33,18 @@ def for_job(name: str, job: Job, session: Any, profile: fit.Profile, printed: Pr
         settings.apply(config)
     _set_arguments(config, job, parsed)
     _renew_cache_plugins(session)
+    _renew_terminal(config)
+    return parsed
+
+
+def for_job(name: str, job: Job, session: Any, profile: fit.Profile, printed: Printed, parsed: dict[str, Any]) -> None:
+    """Make *session*, which has been prepared, the session of *job*, and print what comes before its tests."""
+    if not job.carry:
+        printed.again()
+    config = session.config
+    _renew_stepwise(session)
     _renew_known_plugins(config, parsed)
-    _renew_terminal(name, session, job)
+    _start_terminal(name, session, job)
     if name == "collected":
         positional = tuple(parsed["file_or_dir"])
         if positional != profile.args:
@@ -71,6 +84,12 @@ def _renew_cache_plugins(session: Any) -> None:
                 known_tests.renew(old, config)
             else:
                 kind.__init__(old, config)
+
+
+def _renew_stepwise(session: Any) -> None:
+    """Asks the cache, too, and may say something about it."""
+    config = session.config
+    manager = config.pluginmanager
     stepwise = manager.get_plugin("stepwiseplugin")
     if stepwise is not None:
         manager.unregister(stepwise)
@@ -108,12 +127,9 @@ def _renew_seed(config: Any, seed: int, *, last: bool) -> None:
     config.option.randomly_seed = seed
 
 
-def _renew_terminal(name: str, session: Any, job: Job) -> None:
-    """Start the terminal reporter again for the new client, keeping what loading had to report."""
-    config = session.config
+def _renew_terminal(config: Any) -> None:
+    """Make the terminal reporter that of the new client, keeping what loading had to report."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None:
-        return
     from _pytest.terminal import TerminalReporter
 
     if type(reporter) is TerminalReporter:
@@ -121,6 +137,13 @@ def _renew_terminal(name: str, session: Any, job: Job) -> None:
         TerminalReporter.__init__(reporter, config, sys.stdout)
         for key, value in kept.items():
             setattr(reporter, key, value)
+
+
+def _start_terminal(name: str, session: Any, job: Job) -> None:
+    config = session.config
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return
     with silence(config) if job.carry else contextlib.nullcontext():
         reporter.pytest_sessionstart(session=session)
         if name == "collected":

@@ -33,6 +33,8 @@ class Job:
     control: socket.socket | None = None
     journal_fd: int | None = None
     channel: Channel | None = None
+    unchecked: Channel | None = None
+    """Given in a process that has the job before its level has checked it: there it says whether the job may be served."""
 
     @classmethod
     def from_message(cls, message: dict[str, Any], fds: list[int]) -> Job:

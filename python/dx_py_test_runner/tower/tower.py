@@ -20,6 +20,7 @@ from dx_py_test_runner.tower import hazards
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.pace import Pace
 from dx_py_test_runner.tower.pages import WrittenPages
+from dx_py_test_runner.tower.spare import await_go
 from dx_py_test_runner.tower.zygote import wait_for_job
 
 
@@ -50,6 +51,7 @@ class Tower:
         self.journal: Journal
         self._make_state()
         self._open_state()
+        self._announce()
         forks.in_strangers(self._detach)
 
     def _detach(self) -> None:
@@ -74,10 +76,9 @@ class Tower:
         self.journal = Journal.create()
 
     def _open_state(self) -> None:
-        """Make both known to supervisor and launcher, before anything is loaded."""
+        """Make both known to the supervisor, before anything is loaded."""
         self._own_descriptors()
         self.tell({"op": "state", "run": self.job.number}, [self.page.fd, self.journal.fd])
-        self._announce()
 
     def _own_descriptors(self) -> None:
         """Our own sockets are no fork hazard."""
@@ -129,7 +130,8 @@ class Tower:
         :param let_go: releases the client's terminal in the process that stays behind.
         :param when_idle: called there once, after the first run has ended.
         :param prepare: what a run from here does before it knows its job; given, one process is always ready for the next.
-        :returns: False in the process that goes on with the same run; True in one that serves another job from here.
+        :returns: False in the process that goes on with the same run; True in one that serves another job from here, which
+            calls :meth:`begin` before it does anything that somebody may see.
         """
         if not self.job.levels:
             return False
@@ -178,3 +180,8 @@ class Tower:
             self._make_state()
         self._open_state()
         return True
+
+    def begin(self) -> None:
+        """Serve the job for good. Returns only if the level has found, in the meantime, that it may be served from there."""
+        await_go(self.job)
+        self._announce()

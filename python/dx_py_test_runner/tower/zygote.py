@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -34,80 +35,147 @@ def wait_for_job(
     :param when_idle: called once, when a first child has ended.
     :param prepare: called in each child before it has its job. Given, a spare child waits whenever no other is left.
     :returns: the job, in the child (or in the base itself, for a run that leaves no levels); its ``channel`` leads to the supervisor.
+        A spare child has it before it is checked (:func:`~dx_py_test_runner.tower.spare.await_go`).
     """
-    children: dict[int, int] = {}
-    spare: Spare | None = None
     if first_child is not None:
         frozen.freeze()
     with selectors.DefaultSelector() as selector:
-        selector.register(channel, selectors.EVENT_READ, channel)
+        zygote = _Zygote(channel, level, check, when_idle, prepare, selector)
         if first_child is not None:
-            _watch(selector, children, first_child)
+            zygote.watch(first_child)
         while True:
-            for key, _events in selector.select():
-                if key.data is not channel:
-                    selector.unregister(key.fd)
-                    pid = children.pop(key.fd)
-                    _report_end(channel, pid, key.fd)
-                    if spare is not None and spare.pid == pid:
-                        # Not forked again before the next run has ended: something may end it each time.
-                        spare.close()
-                        spare = None
-                        continue
-                    if when_idle is not None:
-                        when_idle()
-                        when_idle = None
-                    if prepare is not None and not children:
-                        made = fork_spare(channel, prepare)
-                        if isinstance(made, Job):
-                            return made
-                        spare = made
-                        _watch(selector, children, spare.pid)
-                        _tell(channel, {"op": "spare", "pid": spare.pid})
-                    continue
-                job = _next_job(channel, level, check)
-                if job is None:
-                    continue
-                if spare is not None:
-                    ready, spare = spare, None
-                    if ready.take(job):
-                        _tell(channel, {"op": "forked", "run": job.number, "pid": ready.pid}, [ready.channel.fileno()])
-                        ready.channel.close()
-                        job.drop()
-                        continue
-                    ready.close()
-                if not job.levels and level == "base" and not children:
-                    return _become(channel, job)
-                pid = _fork(channel, job)
-                if pid == 0:
-                    for pidfd in children:
-                        os.close(pidfd)
-                    if prepare is not None:
-                        prepare()
-                    return job
-                _watch(selector, children, pid)
-                if len(children) == 1:
-                    # Not before: the first run is not kept waiting for it.
-                    frozen.freeze()
+            job = zygote.turn()
+            if job is not None:
+                return job
 
 
-def _watch(selector: selectors.BaseSelector, children: dict[int, int], pid: int) -> None:
-    pidfd = os.pidfd_open(pid)
-    children[pidfd] = pid
-    selector.register(pidfd, selectors.EVENT_READ, None)
+_PAUSE = 1.0
+"""Seconds until another spare is forked in place of one whose job was refused: whoever serves that job shall have the cores first."""
 
 
-def _next_job(channel: Channel, level: str, check: Callable[[Job], None]) -> Job | None:
+class _Zygote:
+    """What a zygote knows: its children by the descriptors that tell of their end, and the spare among them."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        level: str,
+        check: Callable[[Job], None],
+        when_idle: Callable[[], None] | None,
+        prepare: Callable[[], None] | None,
+        selector: selectors.BaseSelector,
+    ) -> None:
+        self._channel = channel
+        self._level = level
+        self._check = check
+        self._when_idle = when_idle
+        self._prepare = prepare
+        self._selector = selector
+        self._children: dict[int, int] = {}
+        self._spare: Spare | None = None
+        self._refused = 0
+        """The process of a spare that has ended, or will, because its job was refused."""
+        self._spare_due: float | None = None
+        selector.register(channel, selectors.EVENT_READ, channel)
+
+    def watch(self, pid: int) -> None:
+        """Report the end of the child *pid*."""
+        pidfd = os.pidfd_open(pid)
+        self._children[pidfd] = pid
+        self._selector.register(pidfd, selectors.EVENT_READ, None)
+
+    def turn(self) -> Job | None:
+        """Do what there is to do now; the job, in a child that has one."""
+        pause = None if self._spare_due is None else max(0.0, self._spare_due - time.monotonic())
+        events = self._selector.select(pause)
+        for key, _events in events:
+            job = self._serve() if key.data is self._channel else self._bury(key.fd)
+            if job is not None:
+                return job
+        if not events and self._spare_due is not None:
+            return self._fork_spare()
+        return None
+
+    def _bury(self, pidfd: int) -> Job | None:
+        """A child has ended."""
+        self._selector.unregister(pidfd)
+        pid = self._children.pop(pidfd)
+        _report_end(self._channel, pid, pidfd)
+        if self._spare is not None and self._spare.pid == pid:
+            # Not forked again before the next run has ended: something may end it each time.
+            self._spare.close()
+            self._spare = None
+            return None
+        if pid == self._refused:
+            self._refused = 0
+            self._spare_due = time.monotonic() + _PAUSE
+            return None
+        if self._when_idle is not None:
+            self._when_idle()
+            self._when_idle = None
+        return self._fork_spare()
+
+    def _fork_spare(self) -> Job | None:
+        """Have a spare, if no other child is left; its job, in the spare itself."""
+        self._spare_due = None
+        if self._prepare is None or self._children:
+            return None
+        made = fork_spare(self._channel, self._prepare)
+        if isinstance(made, Job):
+            return made
+        self._spare = made
+        self.watch(made.pid)
+        _tell(self._channel, {"op": "spare", "pid": made.pid})
+        return None
+
+    def _serve(self) -> Job | None:
+        """Have a child do what the supervisor asks for, if that may be done from here."""
+        channel = self._channel
+        job = _next_job(channel)
+        ready, self._spare = self._spare, None
+        begun = ready is not None and ready.begin(job)
+        fits = _fits(channel, self._level, self._check, job)
+        if ready is not None:
+            if fits and begun and ready.go():
+                _tell(channel, {"op": "forked", "run": job.number, "pid": ready.pid}, [ready.channel.fileno()])
+                ready.channel.close()
+                job.drop()
+                return None
+            self._refused = ready.pid
+            ready.close()
+        if not fits:
+            return None
+        if not job.levels and self._level == "base" and not self._children:
+            return _become(channel, job)
+        pid = _fork(channel, job)
+        if pid == 0:
+            for pidfd in self._children:
+                os.close(pidfd)
+            if self._prepare is not None:
+                self._prepare()
+            return job
+        self.watch(pid)
+        if len(self._children) == 1:
+            # Not before: the first run is not kept waiting for it.
+            frozen.freeze()
+        return None
+
+
+def _next_job(channel: Channel) -> Job:
     try:
         message, fds = channel.receive()
     except ChannelClosed:
         leave()
     if message["op"] == "quit":
         leave()
-    job = Job.from_message(message, fds)
+    return Job.from_message(message, fds)
+
+
+def _fits(channel: Channel, level: str, check: Callable[[Job], None], job: Job) -> bool:
+    """Whether *job* may be served from here; otherwise the supervisor has been told why not."""
     try:
         check(job)
-        return job
+        return True
     except (Unfit, Stale) as reason:
         operation = "stale" if isinstance(reason, Stale) else "unfit"
         # What has changed may be taken back, and then the level is true again. A base loads in no time.
@@ -121,7 +189,7 @@ def _next_job(channel: Channel, level: str, check: Callable[[Job], None]) -> Job
         channel.send(answer)
     except ChannelClosed:
         leave()
-    return None
+    return False
 
 
 def _become(channel: Channel, job: Job) -> Job:
