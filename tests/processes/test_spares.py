@@ -92,3 +92,21 @@ def test_the_next_run_does_without_one_that_is_gone(telling: DxPy) -> None:
     assert int(tell(telling)[1]) == level
     assert spare_of(telling)[1] != spare
     telling.leave_nothing()
+
+
+def test_one_whose_request_is_refused_ends_unseen_and_another_takes_its_place(place: DxPy) -> None:
+    """It has begun to become the client's process when its level finds that it is not true any more."""
+    place.env["TOLD"] = str(place.root / "told")
+    place.write("conftest.py", "import os\ndef pytest_report_header():\n    return f'printed by {os.getpid()}'\n")
+    place.write("test_it.py", TELLS)
+    tell(place)
+    level, spare = spare_of(place)
+    place.write("test_it.py", TELLS.replace('"loaded"', '"edited"'))
+    done = place.test("-n", "1", "-p", "no:randomly")
+    assert (place.root / "told").read_text().split()[-1] == "edited"
+    assert len(re.findall(r"printed by \d+", done.out)) == 1, done.out
+    assert f"printed by {spare}" not in done.out
+    wait_until(lambda: not is_alive(spare), "it ends")
+    pattern = rf"pid {level}\b.*\(pid (\d+) is ready for the next run\)"
+    assert wait_until(lambda: re.search(pattern, place.daemon("status").out), "the level has another", 20.0)
+    place.leave_nothing()

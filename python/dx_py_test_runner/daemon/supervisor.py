@@ -417,6 +417,10 @@ class Supervisor:
             run.compiler.start(fds[0])
         elif operation == "done":
             run.done = True
+            # Who reads its output to the end shall not wait for the process's own end.
+            for fd in run.fds:
+                os.close(fd)
+            run.fds = []
         elif operation == "note":
             self._notes.append(message["text"])
             self._log(f"run {run.number}: {message['text']}")

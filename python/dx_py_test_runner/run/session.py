@@ -142,6 +142,7 @@ def _say_goodbye(tower: Tower, code: int) -> NoReturn:
             stream.flush()
         except (AttributeError, OSError, ValueError):
             pass
+    _let_go()
     tower.tell({"op": "done", "run": tower.job.number})
     if tower.job.control is not None:
         try:
@@ -150,3 +151,13 @@ def _say_goodbye(tower: Tower, code: int) -> NoReturn:
             pass
     tower.learn()
     os._exit(code & 0xFF)
+
+
+def _let_go() -> None:
+    """Hold the client's terminal or pipes no longer. Who reads them to their end need not wait until the memory of this process is taken down."""
+    try:
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for target in range(3):
+            os.dup2(null, target)
+    except OSError:
+        pass  # no descriptor left: they end with the process
