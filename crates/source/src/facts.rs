@@ -3,6 +3,7 @@
 //! Everything is read from the text alone. Reading never fails: a file that cannot be parsed gives what could be read of
 //! it, and its problems.
 
+mod blocks;
 mod ids;
 mod marks;
 mod names;

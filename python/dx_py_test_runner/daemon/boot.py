@@ -43,10 +43,3 @@ def _supervise(control: int, base: int, channel: int) -> None:
     sys.stderr.flush()
     # There is nothing to take down, and a launcher may be waiting.
     os._exit(code)
-
-
-BOOT = (
-    "import sys; sys.path[:1] = [] if sys.path[:1] == [''] else sys.path[:1]; "
-    "from dx_py_test_runner.daemon.boot import main; main()"
-)
-"""What ``-c`` gets: the working directory leaves ``sys.path``, where the ``pytest`` command would not have it."""

@@ -150,6 +150,13 @@ def interpreter() -> str:
     return sys.executable
 
 
+BOOT = (
+    "import sys; sys.path[:1] = [] if sys.path[:1] == [''] else sys.path[:1]; "
+    "from dx_py_test_runner.daemon.boot import main; main()"
+)
+"""What ``-c`` gets: the working directory leaves ``sys.path``, where the ``pytest`` command would not have it."""
+
+
 def can_have_limits(wanted: list[tuple[int, int, int]]) -> bool:
     """Whether the forks of this process can have these limits; a hard limit only falls, except for the privileged."""
     for number, _soft, hard in wanted:

@@ -14,11 +14,10 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
 from dx_py_test_runner.daemon import explain, lifecycle
-from dx_py_test_runner.daemon.compiler import Compiler
+from dx_py_test_runner.daemon.known import Level, Run
 from dx_py_test_runner.daemon.plan import Candidate, order_levels
 from dx_py_test_runner.wire import frames
 from dx_py_test_runner.wire.deaths import LOST_DESCRIPTORS
@@ -32,48 +31,6 @@ _MOST_BASES = 3
 
 _HANGUP_GRACE = 1.0
 """Seconds a run gets to end after its launcher is gone."""
-
-
-@dataclass(eq=False)
-class Level:
-    """A process of the tower that waits to be forked."""
-
-    name: str
-    pid: int
-    channel: Channel
-    cwd: str = ""
-    argv: tuple[str, ...] = ()
-    used: float = 0.0
-    facts: dict[str, Any] = field(default_factory=dict)
-    spare: int = 0
-    """The process that it has ready for the next run, or 0."""
-    spares: int = 0
-    """How many it has had."""
-    stale: bool = False
-    """Whether an input of it had changed when it was last asked."""
-
-    def memory(self) -> int:
-        """Bytes, with those of its spare."""
-        return lifecycle.memory_of(self.pid) + (lifecycle.memory_of(self.spare) if self.spare else 0)
-
-
-@dataclass(eq=False)
-class Run:
-    """One request being served."""
-
-    number: int
-    control: socket.socket
-    request: frames.Request
-    fds: list[int]
-    asked: list[Level] = field(default_factory=list)
-    pid: int = 0
-    channel: Channel | None = None
-    state_fds: list[int] = field(default_factory=list)
-    done: bool = False
-    ended_at: float | None = None
-    hung_up_at: float | None = None
-    carry: dict[str, Any] = field(default_factory=dict)
-    compiler: Compiler = field(default_factory=Compiler)
 
 
 class Supervisor:
@@ -176,10 +133,6 @@ class Supervisor:
             self._base_children.discard(pid)
             self._on_exited(pid, status)
 
-    def recent_notes(self) -> list[str]:
-        """What runs had to say about themselves, without repetition, oldest first."""
-        return list(dict.fromkeys(self._notes))
-
     # ---- clients
 
     def _on_connect(self) -> None:
@@ -252,7 +205,9 @@ class Supervisor:
     def _own_verb(self, run: Run) -> None:
         from dx_py_test_runner.daemon import verbs
 
-        text, code = verbs.answer(run.request.args, self)
+        if run.request.args[:1] == ["stop"]:
+            self.leave()
+        text, code = verbs.answer(run.request.args, self.levels, len(self.runs), self._notes)
         try:
             os.write(run.fds[1], text.encode())
             frames.send_frame(run.control, frames.EXIT, bytes([code]))
@@ -332,12 +287,10 @@ class Supervisor:
         """In the environment that the run asks for."""
         import subprocess
 
-        from dx_py_test_runner.daemon.boot import BOOT
-
         ours, theirs = Channel.pair()
         # Popen would wait for the exec; its object is dropped, the pid is reaped with the others.
         pid = subprocess.Popen(
-            [lifecycle.interpreter(), "-c", BOOT, "base", str(theirs.fileno())],
+            [lifecycle.interpreter(), "-c", lifecycle.BOOT, "base", str(theirs.fileno())],
             env=run.request.env,
             cwd=run.request.cwd,
             pass_fds=[theirs.fileno()],

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ruff_python_ast::{Expr, Stmt};
 
-use super::walk::for_each_block;
+use super::blocks::for_each_block;
 
 pub(super) enum Known<'a> {
     /// Imported: its dotted name, with leading dots if relative.
