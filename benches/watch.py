@@ -85,7 +85,7 @@ class Bench:
         self.biggest = max(self.tests, key=lambda path: path.read_text().count("def test_"))
 
     def measure(self, edits: int, check: bool, choice: random.Random) -> int:
-        rows: list[tuple[float, float]] = []
+        rows: list[tuple[str, float, float]] = []
         wrong = 0
         with self.output.open("wb") as output:
             command = [str(self.dx_py), "test", "--watch", *OPTIONS, "--tell", str(self.told)]
@@ -95,6 +95,7 @@ class Bench:
             back: tuple[Path, str] | None = None
             for number in range(edits):
                 path, text = back or self.edit(choice)
+                kind = "taken back" if back else "tests" if path in self.tests else "code"
                 before = path.read_text()
                 back = None if back else (path, before)
                 self.told.unlink()
@@ -103,7 +104,7 @@ class Bench:
                 took, failing = self.verdict(started)
                 file = path if path in self.tests else self.file_of(failing)
                 beside = self.pytest(str(file.relative_to(self.source)))[0]
-                rows.append((took, beside))
+                rows.append((kind, took, beside))
                 said = f"{number:>4} {path.relative_to(self.source)!s:<40} verdict {took * 1000:7.0f} ms  pytest FILE {beside * 1000:7.0f} ms  {len(failing)} fail"
                 print(said, flush=True)
                 if check and (truth := self.pytest()[1]) != failing:
@@ -113,9 +114,14 @@ class Bench:
             watch.terminate()
             watch.wait()
             subprocess.run([str(self.dx_py), "daemon", "stop"], cwd=self.source, env=self.environment, stdout=subprocess.DEVNULL)
-        took, beside = (statistics.median(column) for column in zip(*rows, strict=True))
-        ratio = statistics.median(mine / theirs for mine, theirs in rows)
-        print(f"medians of {len(rows)} edits: verdict {took * 1000:.0f} ms, pytest FILE {beside * 1000:.0f} ms, ratio {ratio:.2f}")
+        for kind in ("tests", "code", "taken back", ""):
+            chosen = [(took, beside) for known, took, beside in rows if kind in ("", known)]
+            if chosen:
+                took, beside = (statistics.median(column) for column in zip(*chosen, strict=True))
+                ratio = statistics.median(mine / theirs for mine, theirs in chosen)
+                print(
+                    f"{kind or 'all':<10} medians of {len(chosen):>3} edits: verdict {took * 1000:.0f} ms, pytest FILE {beside * 1000:.0f} ms, ratio {ratio:.2f}"
+                )
         if check:
             print(f"{wrong} wrong verdicts of {len(rows)}")
         return min(wrong, 1)
