@@ -181,14 +181,14 @@ def hooks_matter(config: Any) -> bool:
 def _foreign(config: Any, hook: str) -> Iterable[Any]:
     """Those who implement a hook besides pytest and plugins that change nothing in it."""
     known = _OWN + (_ORDERED_BY_NOBODY if hook == "pytest_collection_modifyitems" else ())
-    for one in getattr(config.hook, hook).get_hookimpls():
+    for one in getattr(config.pluginmanager.hook, hook).get_hookimpls():
         if not _module_of(one.plugin).startswith(known):
             yield one
 
 
 def _come_first(config: Any) -> bool:
     """Whether all who may change items do so before pytest chooses by ``-k`` and ``-m``."""
-    last_first = list(config.hook.pytest_collection_modifyitems.get_hookimpls())
+    last_first = list(config.pluginmanager.hook.pytest_collection_modifyitems.get_hookimpls())
     names = [_module_of(one.plugin) for one in last_first]
     if "_pytest.mark." not in names:
         return False
