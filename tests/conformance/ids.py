@@ -6,13 +6,12 @@
 An id that is listed as exact must be one that pytest collects. One that pytest collects and that is not listed as exact must be
 covered by something provisional: the same id, its function with parameters that are not known, or a file that may hold more.
 After one run all ids have to be exact, and in pytest's order. Exits with 0 only if that is so for every project.
-`--page` writes what was found to docs/ids.md.
+`--page` writes to docs/ids.md what was found last of each project, in this run or in earlier ones.
 """
 
 import argparse
 import json
 import platform
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -20,9 +19,9 @@ from pathlib import Path
 
 import launch
 import prepare
-from listed import Found, compare, page, total
+from listed import Found, compare, latest, page, total
 from prepare import CHECKOUT, Corpus, Prepared
-from projects import Project
+from projects import PROJECTS, Project
 from run import add_common, chosen, common
 
 PAGE = CHECKOUT / "docs/ids.md"
@@ -40,12 +39,14 @@ def collect(prepared: Prepared, arguments: list[str], environment: Mapping[str, 
     return []
 
 
-def list_ids(dx_py: Path, prepared: Prepared, arguments: list[str], environment: Mapping[str, str]) -> list[dict]:
+def list_ids(dx_py: Path, prepared: Prepared, arguments: list[str], environment: Mapping[str, str], output: Path) -> list[dict]:
+    # Started as the runs are: what starts them sets variables, too.
     command = [str(dx_py), "list", "--json", *arguments]
-    ended = subprocess.run(command, cwd=prepared.source, env=environment, capture_output=True, text=True)
-    if ended.returncode not in (0, 5):
-        raise SystemExit(f"{' '.join(command)}\n{ended.stderr}")
-    return [json.loads(line) for line in ended.stdout.splitlines()]
+    ended = launch.run(command, prepared.source, dict(environment), output, 60)
+    text = output.read_text(errors="replace")
+    if ended.exit not in (0, 5):
+        raise SystemExit(f"{' '.join(command)}\n{text}")
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def run_once(dx_py: Path, prepared: Prepared, arguments: list[str], environment: Mapping[str, str], output: Path, timeout: float) -> str:
@@ -68,14 +69,15 @@ def look_at(prepared: Prepared, dx_py: Path, options: argparse.Namespace) -> Fou
         output = place.root / "collected.txt"
         collected = collect(prepared, arguments, environment, output)
         began = time.perf_counter()
-        listed = list_ids(dx_py, prepared, arguments, environment)
+        listed = list_ids(dx_py, prepared, arguments, environment, place.root / "listed.txt")
         seconds = time.perf_counter() - began
         found = Found(project.name, project.version, len(collected), compare(collected, listed), seconds)
         if not options.without_run:
             found.whole_run = project not in options.collecting
             how = [*project.pytest_arguments(), *([] if found.whole_run else ["--collect-only"])]
             found.kept = run_once(dx_py, prepared, how, environment, place.root / "run.txt", options.timeout)
-            found.after = compare(collect(prepared, arguments, environment, output), list_ids(dx_py, prepared, arguments, environment))
+            listed = list_ids(dx_py, prepared, arguments, environment, place.root / "listed.txt")
+            found.after = compare(collect(prepared, arguments, environment, output), listed)
         return found
 
 
@@ -95,6 +97,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     options = parse_arguments()
     corpus = Corpus(options.corpus)
+    results = corpus.root / "ids.jsonl"
     installer = prepare.make_tools(corpus)
     # A wheel, which every environment gets, or the command of a package that they have.
     program = prepare.find_program(options.dx_py, corpus)
@@ -107,6 +110,8 @@ def main() -> int:
                 return None
             found = look_at(prepared, prepare.install_program(prepared, program), options)
             print("\n".join(found.lines(options.show)), flush=True)
+            with results.open("a") as file:
+                file.write(found.to_json() + "\n")
             return found
 
     all_found = [look(project) for project in options.projects]
@@ -117,7 +122,8 @@ def main() -> int:
     bad = len(all_found) - len(good)
     print(f"all: exact {sum_of.before.exact}, provisional {sum_of.before.provisional}{after}; projects with differences: {bad}")
     if options.page:
-        PAGE.write_text(page(found, platform.python_version()))
+        kept = latest(results.read_text().splitlines(), list(PROJECTS))
+        PAGE.write_text(page(kept, len(PROJECTS), platform.python_version()))
     return 1 if bad else 0
 
 

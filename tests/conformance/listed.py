@@ -1,8 +1,9 @@
 """What `dx-py list` says beside what pytest collects, and the page that tells it: plain values."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 
@@ -35,6 +36,15 @@ class Found:
     """False if the run was one with `--collect-only`."""
     kept: str = ""
     """What the run says of why it has kept nothing."""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Found":
+        values = json.loads(text)
+        after = values["after"] and Compared(**values["after"])
+        return cls(**values | {"before": Compared(**values["before"]), "after": after})
 
     @property
     def is_sound(self) -> bool:
@@ -93,13 +103,19 @@ def is_open(file: str, open_files: set[str | None]) -> bool:
     return not open_files.isdisjoint({None, file, *conftests})
 
 
-def page(found: Sequence[Found], python: str) -> str:
+def latest(lines: Sequence[str], order: Sequence[str]) -> list[Found]:
+    """The last result of each project among the lines of a file of results, in that order of names."""
+    found = {one.name: one for one in map(Found.from_json, lines) if one.after is not None}
+    return [found[name] for name in order if name in found]
+
+
+def page(found: Sequence[Found], projects: int, python: str) -> str:
     """What was found, for people."""
     lines = [
         "# Ids that are known without running",
         "",
-        "Made by `make ids`: what `dx-py list` prints of real projects, beside what `pytest --collect-only -q` collects of them with",
-        f"the same arguments (Python {python}, the versions in `tests/conformance/pins/`).",
+        f"Made by `make ids`: what `dx-py list` prints of real projects ({len(found)} of {projects}), beside what `pytest --collect-only -q` collects of them",
+        f"with the same arguments (Python {python}, the versions in `tests/conformance/pins/`).",
         "",
         "- *exact*: listed as exact, and collected. *Provisional*: collected, and listed as something that may be or may be otherwise.",
         "- *Wrong*: listed as exact, and not collected. *Missed*: collected, and nothing in the list says that it may be there.",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from listed import Compared, Found, compare, page
+from listed import Compared, Found, compare, latest, page
 
 
 def one(id, exact=True, file=None):
@@ -44,9 +44,15 @@ def test_a_project_is_good_only_if_it_collects_and_all_of_it_is_exact():
 def test_the_page_says_each_project_and_all():
     first = Found("p", "1", 3, Compared(exact=1, provisional=2), 0.1, Compared(exact=3, ordered=True))
     second = Found("q", "2", 4, Compared(exact=3, missed=["a"]), 0.1, Compared(exact=3, wrong=["a"]), whole_run=False)
-    lines = page([first, second], "3.11").splitlines()[-3:]
+    lines = page([first, second], 3, "3.11").splitlines()[-3:]
     assert lines == [
         "| p 1 | 3 | 1 | 2 | 0 | 0 | 3 | 0 | 0 | yes |",
         "| q 2 * | 4 | 3 | 0 | 0 | 1 | 3 | 1 | 0 | no |",
         "| all | 7 | 4 | 2 | 0 | 1 | 6 | 1 | 0 | no |",
     ]
+
+
+def test_the_last_result_of_each_project_counts():
+    old, new = (Found("p", "1", 3, Compared(), 0.1, Compared(exact=number)) for number in (1, 3))
+    alone = Found("q", "1", 3, Compared(), 0.1)
+    assert latest([one.to_json() for one in (old, alone, new)], ["q", "r", "p"]) == [new]
