@@ -232,7 +232,7 @@ const FLAGS: &[&str] = &[
     "benchmark-quiet", "benchmark-save-data", "benchmark-skip", "benchmark-verbose", "boxed", "cov-append", "cov-branch", "cov-reset",
     "create-db", "force-flaky", "hypothesis-explain", "hypothesis-show-statistics", "loadscope-reorder", "looponfail", "migrations",
     "no-cov", "no-cov-on-fail", "no-flaky-report", "no-loadscope-reorder", "no-migrations", "no-success-flaky-report", "nomigrations",
-    "reuse-db", "self-contained-html", "timeout-disable-debugger-detection",
+    "randomly-dont-reorganize", "randomly-dont-reset-seed", "reuse-db", "self-contained-html", "timeout-disable-debugger-detection",
 ];
 
 #[cfg(test)]
