@@ -25,7 +25,7 @@ define side_by_side
 	exit $$((first | second))
 endef
 
-.PHONY: help venv example test test-all deaths random conformance failures pytest-own soak soundness fuzz bench suites overhead docs clean
+.PHONY: help venv example test test-all deaths random conformance failures ids pytest-own soak soundness fuzz bench suites overhead docs clean
 
 help:
 	@echo "make venv         make .venv and install the project into it, editable"
@@ -35,6 +35,7 @@ help:
 	@echo "make deaths       the whole matrix of causes, places and modes of death"
 	@echo "make conformance  real projects under dx-py and under pytest (downloads them)"
 	@echo "make failures     the same projects with assertions broken on purpose: what is printed about them"
+	@echo "make ids          what dx-py list says of real projects, before a run and after one"
 	@echo "make pytest-own   pytest's own suite under dx-py, and with dx-py inside its tests"
 	@echo "make overhead     what a test costs that does nothing, beside unittest and pytest"
 	@echo "make soak         many runs with edits, kills and interrupts in between"
@@ -92,6 +93,10 @@ conformance: venv
 
 failures: venv
 	$(VENV_PYTHON) tests/conformance/failures.py $(ARGS)
+
+# What dx-py list says of them, before a run and after one: docs/ids.md.
+ids: venv
+	$(VENV_PYTHON) tests/conformance/ids.py --page $(ARGS)
 
 pytest-own: venv
 	$(VENV_PYTHON) tests/conformance/pytest_own.py --page $(ARGS)

@@ -1,70 +1,37 @@
 #!/usr/bin/env python3
 """Compare `dx-py list` with `pytest --collect-only -q` over real projects, before a test has run and after one `dx-py test`.
 
-    python tests/conformance/ids.py [PROJECT...] [--quick] [--without-run]
+    python tests/conformance/ids.py [PROJECT...] [--quick] [--without-run] [--collecting NAMES] [--page]
 
 An id that is listed as exact must be one that pytest collects. One that pytest collects and that is not listed as exact must be
 covered by something provisional: the same id, its function with parameters that are not known, or a file that may hold more.
 After one run all ids have to be exact, and in pytest's order. Exits with 0 only if that is so for every project.
+`--page` writes to docs/ids.md what was found last of each project, in this run or in earlier ones.
 """
 
 import argparse
 import json
-import subprocess
+import platform
 import sys
 import time
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 
 import launch
 import prepare
+from listed import Found, compare, latest, page, total
 from prepare import CHECKOUT, Corpus, Prepared
-from run import add_common, common
+from projects import PROJECTS, Project
+from run import add_common, chosen, common
+
+PAGE = CHECKOUT / "docs/ids.md"
 
 
-@dataclass
-class Compared:
-    exact: int = 0
-    provisional: int = 0
-    wrong: list[str] = field(default_factory=list)  # listed as exact, but not collected, or not as often
-    missed: list[str] = field(default_factory=list)  # collected, and nothing provisional says so
-
-
-def compare(collected: list[str], listed: list[dict]) -> Compared:
-    """*listed*: the objects that `dx-py list --json` prints."""
-    found = Compared()
-    rest = Counter(collected)
-    open_files, open_ids = set(), set()
-    for one in listed:
-        if one["id"] is None:
-            open_files.add(one["file"])
-        elif not one["exact"]:
-            open_ids.add(one["id"].split("[")[0])
-        elif rest[one["id"]]:
-            rest[one["id"]] -= 1
-            found.exact += 1
-        else:
-            found.wrong.append(one["id"])
-    for id in rest.elements():
-        if is_open(id.split("::")[0], open_files) or id.split("[")[0] in open_ids:
-            found.provisional += 1
-        else:
-            found.missed.append(id)
-    return found
-
-
-def is_open(file: str, open_files: set[str | None]) -> bool:
-    """Whether the file, a conftest above it, or anything anywhere may hold tests that are not listed."""
-    conftests = {str(folder / "conftest.py") for folder in Path(file).parents}
-    return not open_files.isdisjoint({None, file, *conftests})
-
-
-def collect(prepared: Prepared, arguments: list[str], environment: dict[str, str], output: Path) -> list[str]:
+def collect(prepared: Prepared, arguments: list[str], environment: Mapping[str, str], output: Path) -> list[str]:
     # How often -q has to be said for a list of ids depends on how often the project's own options say it.
     for quiet in (["-q"], [], ["-qq"]):
         command = [str(prepared.venv / "bin/python"), "-m", "pytest", "--collect-only", *quiet, *arguments]
-        launch.run(command, prepared.source, environment, output, 600)
+        launch.run(command, prepared.source, dict(environment), output, 600)
         lines = output.read_text(errors="replace").splitlines()
         found = [line for line in lines[: lines.index("") if "" in lines else None] if "::" in line]
         if found:
@@ -72,85 +39,91 @@ def collect(prepared: Prepared, arguments: list[str], environment: dict[str, str
     return []
 
 
-def list_ids(dx_py: Path, prepared: Prepared, arguments: list[str], environment: dict[str, str]) -> list[dict]:
+def list_ids(dx_py: Path, prepared: Prepared, arguments: list[str], environment: Mapping[str, str], output: Path) -> list[dict]:
+    # Started as the runs are: what starts them sets variables, too.
     command = [str(dx_py), "list", "--json", *arguments]
-    ended = subprocess.run(command, cwd=prepared.source, env=environment, capture_output=True, text=True)
-    if ended.returncode not in (0, 5):
-        raise SystemExit(f"{' '.join(command)}\n{ended.stderr}")
-    return [json.loads(line) for line in ended.stdout.splitlines()]
+    ended = launch.run(command, prepared.source, dict(environment), output, 60)
+    text = output.read_text(errors="replace")
+    if ended.exit not in (0, 5):
+        raise SystemExit(f"{' '.join(command)}\n{text}")
+    return [json.loads(line) for line in text.splitlines()]
 
 
-def after_run(found: Compared, collected: list[str], listed: list[dict]) -> str:
-    """What is not as it has to be after a run, in words; '' if nothing is."""
-    ids = [one["id"] for one in listed if one["id"] is not None]
-    if found.wrong or found.missed or any(not one["exact"] for one in listed):
-        return f"not all is exact: exact {found.exact}, wrong {len(found.wrong)}, others {len(collected) - found.exact}"
-    if ids != collected:
-        place = next((place for place, pair in enumerate(zip(ids, collected)) if pair[0] != pair[1]), min(len(ids), len(collected)))
-        return f"another order, from number {place} on: {ids[place : place + 1]} for {collected[place : place + 1]}"
-    return ""
-
-
-def run_once(dx_py: Path, prepared: Prepared, arguments: list[str], environment: dict[str, str], output: Path, timeout: float) -> str:
+def run_once(dx_py: Path, prepared: Prepared, arguments: list[str], environment: Mapping[str, str], output: Path, timeout: float) -> str:
     """One `dx-py test`; gives what its daemon has to say about what was collected."""
-    launch.run([str(dx_py), "test", *arguments], prepared.source, environment, output, timeout)
+    launch.run([str(dx_py), "test", *arguments], prepared.source, dict(environment), output, timeout)
     logs = output.with_suffix(".logs.txt")
-    launch.run([str(dx_py), "daemon", "logs"], prepared.source, environment, logs, 30)
-    return "; ".join(line.partition("collection not kept: ")[2] for line in logs.read_text(errors="replace").splitlines() if "collection not kept" in line)
+    launch.run([str(dx_py), "daemon", "logs"], prepared.source, dict(environment), logs, 30)
+    launch.run([str(dx_py), "daemon", "stop"], prepared.source, dict(environment), output.with_suffix(".stop.txt"), 30)
+    lines = logs.read_text(errors="replace").splitlines()
+    return "; ".join(dict.fromkeys(line.partition("collection not kept: ")[2] for line in lines if "collection not kept" in line))
 
 
-def main() -> int:
+def look_at(prepared: Prepared, dx_py: Path, options: argparse.Namespace) -> Found:
+    project = prepared.project
+    with launch.place(options.keep) as place:
+        environment = {**place.environment(prepared.venv), **project.environment}
+        environment |= {"DX_PY_PYTHON": str(prepared.venv / "bin/python"), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
+        # The options among a project's own that ask for less output would not print ids.
+        arguments = [word for word in project.pytest_arguments() if word != "-q"]
+        output = place.root / "collected.txt"
+        collected = collect(prepared, arguments, environment, output)
+        began = time.perf_counter()
+        listed = list_ids(dx_py, prepared, arguments, environment, place.root / "listed.txt")
+        seconds = time.perf_counter() - began
+        found = Found(project.name, project.version, len(collected), compare(collected, listed), seconds)
+        if not options.without_run:
+            found.whole_run = project not in options.collecting
+            how = [*project.pytest_arguments(), *([] if found.whole_run else ["--collect-only"])]
+            found.kept = run_once(dx_py, prepared, how, environment, place.root / "run.txt", options.timeout)
+            listed = list_ids(dx_py, prepared, arguments, environment, place.root / "listed.txt")
+            found.after = compare(collect(prepared, arguments, environment, output), listed)
+        return found
+
+
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="ids.py", description=__doc__.split("\n\n")[0])
     add_common(parser)
     parser.add_argument("--without-run", action="store_true", help="only what is listed before a test has run")
+    parser.add_argument("--collecting", default="", metavar="NAMES", help="projects, parted by commas, whose run is one with --collect-only")
+    parser.add_argument("--page", action="store_true", help=f"write {PAGE.relative_to(CHECKOUT)}")
     options = common(parser, parser.parse_args())
+    options.collecting = chosen(parser, [name for name in options.collecting.split(",") if name], {one.name: one for one in options.projects})
+    if options.page and options.without_run:
+        parser.error("--page needs the runs")
+    return options
+
+
+def main() -> int:
+    options = parse_arguments()
     corpus = Corpus(options.corpus)
-    dx_py = CHECKOUT / ".venv/bin/dx-py" if options.dx_py == CHECKOUT else options.dx_py
+    results = corpus.root / "ids.jsonl"
+    installer = prepare.make_tools(corpus)
     # A wheel, which every environment gets, or the command of a package that they have.
-    program = None if options.without_run else prepare.find_program(options.dx_py, corpus)
-    total, bad, exact_after = Compared(), 0, 0
-    for project in options.projects:
-        prepared = Prepared(project, corpus.home(project), None)
-        if not (prepared.home / "prepared.json").exists():
-            print(f"{project.name}: not prepared; run.py --prepare-only does that")
-            bad += 1
-            continue
-        with launch.place(options.keep) as place:
-            environment = {**place.environment(prepared.venv), **project.environment}
-            environment |= {"DX_PY_PYTHON": str(prepared.venv / "bin/python"), "PYTHONDONTWRITEBYTECODE": "1"}
-            # The options among a project's own that ask for less output would not print ids.
-            arguments = [word for word in project.pytest_arguments() if word != "-q"]
-            collected = collect(prepared, arguments, environment, place.root / "collected.txt")
-            began = time.perf_counter()
-            listed = list_ids(dx_py, prepared, arguments, environment)
-            seconds = time.perf_counter() - began
-            after, trouble = Compared(), ""
-            if program is not None:
-                command = prepare.install_program(prepared, program)
-                kept = run_once(command, prepared, project.pytest_arguments(), environment, place.root / "run.txt", options.timeout)
-                collected_after = collect(prepared, arguments, environment, place.root / "collected.txt")
-                listed_after = list_ids(dx_py, prepared, arguments, environment)
-                after = compare(collected_after, listed_after)
-                trouble = after_run(after, collected_after, listed_after)
-                trouble += f" ({kept})" if trouble and kept else ""
-                launch.run([str(command), "daemon", "stop"], prepared.source, environment, place.root / "stop.txt", 30)
-        found = compare(collected, listed)
-        print(
-            f"{project.name}: pytest collects {len(collected)}; exact {found.exact}, provisional {found.provisional},"
-            f" wrong {len(found.wrong)}, missed {len(found.missed)}; {seconds * 1000:.0f} ms",
-            flush=True,
-        )
-        for kind, ids in (("wrong", found.wrong), ("missed", found.missed)):
-            for id in ids[: options.show]:
-                print(f"    {kind}: {id}")
-        if program is not None:
-            exact_after += after.exact
-            print(f"    after one run: exact {after.exact}, wrong {len(after.wrong)}; {trouble or 'all exact and in order'}", flush=True)
-            bad += bool(trouble) and not (found.wrong or found.missed or not collected)
-        total.exact += found.exact
-        total.provisional += found.provisional
-        bad += bool(found.wrong or found.missed or not collected)
-    print(f"all: exact {total.exact}, provisional {total.provisional}; after one run exact {exact_after}; projects with differences: {bad}")
+    program = prepare.find_program(options.dx_py, corpus)
+
+    def look(project: Project) -> Found | None:
+        with prepare.alone(project, corpus):
+            prepared = Prepared(project, corpus.home(project), installer)
+            if not (prepared.home / "prepared.json").exists():
+                print(f"{project.name}: not prepared; run.py --prepare-only does that")
+                return None
+            found = look_at(prepared, prepare.install_program(prepared, program), options)
+            print("\n".join(found.lines(options.show)), flush=True)
+            with results.open("a") as file:
+                file.write(found.to_json() + "\n")
+            return found
+
+    all_found = [look(project) for project in options.projects]
+    found = [one for one in all_found if one is not None]
+    good = [one for one in found if one.is_sound and (options.without_run or one.is_exact_after)]
+    sum_of = total(found)
+    after = f"; after one run exact {sum_of.after.exact}" if sum_of.after and not options.without_run else ""
+    bad = len(all_found) - len(good)
+    print(f"all: exact {sum_of.before.exact}, provisional {sum_of.before.provisional}{after}; projects with differences: {bad}")
+    if options.page:
+        kept = latest(results.read_text().splitlines(), list(PROJECTS))
+        PAGE.write_text(page(kept, len(PROJECTS), platform.python_version()))
     return 1 if bad else 0
 
 

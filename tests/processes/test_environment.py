@@ -22,7 +22,7 @@ OF_WORKERS = {"PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_
 CHANGES: dict[str, dict[str, str | None]] = {
     "a new variable": {"SOME_NAME": "some value"},
     "a variable less": {"LANG": None},
-    "home elsewhere": {"HOME": "/nowhere/at/all"},
+    "home elsewhere": {"HOME": "/proc/nowhere/at/all"},
     "no home": {"HOME": None},
     "temporary files elsewhere": {"TMPDIR": "ROOT/elsewhere"},
     "PYTHONHASHSEED": {"PYTHONHASHSEED": "0"},

@@ -302,3 +302,115 @@ def test_marks_that_are_not_known_do_not_hide_a_test(suite):
     assert "tests/test_made.py::TestMarked::test_decorated?" in ids(suite, "-m", "fast")
     assert "tests/test_made.py::TestMarked::test_decorated?" in ids(suite, "-m", "not slow")
     assert "tests/test_made.py::TestMarked::test_decorated?" in ids(suite, "-k", "odd_word")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-W", "error"],
+        ["-Werror::UserWarning"],
+        ["-p", "no:doctest"],
+        ["-p", "values"],
+        ["-o", "python_functions=test_m*"],
+        ["-o", "testpaths=tests/test_made.py tests/test_if.py"],
+        ["--rootdir", "tests"],
+        ["--rootdir=.", "tests"],
+        ["--ignore", "tests/test_if.py", "--deselect", "tests/test_made.py::test_other"],
+    ],
+    ids=" ".join,
+)
+def test_after_a_run_with_options_the_list_with_them_is_exact_and_any_other_is_sound(suite, arguments):
+    suite.env["PYTHONPATH"] = str(suite.project)
+    run(suite, *arguments)
+    expected = collected(suite, *arguments)
+    assert len(expected) > 2
+    found = ids(suite, *arguments)
+    # Ids of files outside of the root folder begin otherwise: then nothing is kept.
+    assert found == expected or arguments == ["--rootdir", "tests"] and not any("?" not in id for id in found)
+    sound(suite)
+    # The whole is known besides, and neither takes the other's place.
+    run(suite)
+    assert ids(suite) == collected(suite)
+    sound(suite, *arguments)
+
+
+def test_a_warning_that_is_an_error_is_another_collection(suite):
+    suite.write("tests/test_warns.py", "import warnings\ntry:\n    warnings.warn('w')\n    def test_quiet(): pass\nexcept UserWarning:\n    def test_strict(): pass\n")
+    time.sleep(0.05)
+    run(suite)
+    assert ids(suite) == collected(suite)
+    assert not any(id.endswith("warns.py::test_quiet") for id in sound(suite, "-W", "error"))
+    run(suite, "-W", "error")
+    assert "tests/test_warns.py::test_strict" in ids(suite, "-W", "error")
+    assert sound(suite, "-W", "error") and "tests/test_warns.py::test_quiet" in sound(suite)
+
+
+def test_a_plugin_that_is_asked_for_decides_for_its_own_runs_alone(suite):
+    suite.write("chooser.py", "def pytest_collection_modifyitems(items):\n    del items[4:]\n")
+    suite.env["PYTHONPATH"] = str(suite.project)
+    time.sleep(0.05)
+    run(suite, "-p", "chooser")
+    assert len(collected(suite, "-p", "chooser")) == 4
+    assert ids(suite, "-p", "chooser") == collected(suite, "-p", "chooser")
+    sound(suite)
+    run(suite)
+    assert ids(suite) == collected(suite)
+    assert len(sound(suite, "-pchooser")) in (0, 4)
+
+
+def test_a_run_from_a_folder_within_is_one_of_its_own(suite):
+    def inside(*command_line):
+        return subprocess.run(command_line, cwd=suite.project / "tests", env=suite.env, capture_output=True, text=True, check=False).stdout
+
+    def listed_inside():
+        return [(row["id"] or "") + ("" if row["exact"] else "?") for row in map(json.loads, inside(command(), "list", "--json").splitlines())]
+
+    assert "passed" in inside(command(), "test")
+    expected = [line for line in inside(sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider").splitlines() if "::" in line]
+    assert len(expected) == 13
+    assert listed_inside() == expected
+    assert sound(suite) != expected
+    run(suite)
+    assert ids(suite) == collected(suite)
+    assert set(expected) <= {id.rstrip("?") for id in listed_inside()}
+
+
+def test_what_one_run_deselects_another_may_not(suite):
+    first, second = ["--deselect", "tests/test_made.py"], ["--deselect", "tests/test_read.py", "--deselect", "tests/test_if.py"]
+    run(suite, *first)
+    assert ids(suite, *first) == collected(suite, *first)
+    sound(suite)
+    sound(suite, *second)
+    run(suite, *second)
+    assert ids(suite, *second) == collected(suite, *second)
+    sound(suite, *first)
+    both = [*first, *second]
+    assert set(sound(suite, *both)) == set(collected(suite, *both))
+    run(suite)
+    for options in ([], first, second, both):
+        assert ids(suite, *options) == collected(suite, *options)
+
+
+def test_what_loading_makes_for_a_moment_is_no_input(suite):
+    suite.write("tests/test_links.py", """
+import os, tempfile, pytest
+
+with tempfile.TemporaryDirectory() as folder:
+    os.symlink("nowhere", os.path.join(folder, "link"))
+    CAN_LINK = os.path.islink(os.path.join(folder, "link")) and bool(os.stat(folder)) and os.listdir(folder)
+
+@pytest.mark.skipif(not CAN_LINK, reason="no links")
+@pytest.mark.parametrize("name", CAN_LINK)
+def test_linked(name): pass
+""")
+    time.sleep(0.05)
+    run(suite)
+    assert "tests/test_links.py::test_linked[link]" in ids(suite)
+    assert ids(suite) == collected(suite)
+
+
+def test_names_that_are_made_up_are_not_listed_as_exact(suite):
+    suite.write("tests/test_names.py", "import os, tempfile, pytest\n\n@pytest.mark.parametrize('folder', [tempfile.mkdtemp()])\ndef test_name(folder): pass\n")
+    time.sleep(0.05)
+    run(suite)
+    assert not any("test_name[" in id and "?" not in id for id in ids(suite))

@@ -1,6 +1,6 @@
 //! What a run has collected: the ids of its tests, and everything that collecting depended on.
 //!
-//! A run writes one such file for the whole project and one for what was asked for by name last. They are read when an index is
+//! A run writes one such file if it was one of the whole project, and another if it was asked for less ([`Slot`]). They are read when an index is
 //! brought up to date, and the tests in them take the place of those that the texts tell of, as long as what they depended on is as
 //! it was ([`crate::correct`]). The file is `DXTC`, a version, a checksum of the rest, a name that no other has, and the rest as postcard
 //! writes it. A file that is not exactly so is treated as if it were not there.
@@ -147,9 +147,9 @@ pub struct Collected {
 /// Which of a project's two collections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
-    /// Of everything that is collected when nothing is named.
+    /// Of everything that is collected when nothing is named, and no option is given that may change what that is.
     Whole,
-    /// Of what was named last.
+    /// Of the last run with anything that restricts: names, `--deselect`, `--ignore`, plugins, settings, another folder.
     Part,
 }
 

@@ -9,6 +9,7 @@ pub mod correct;
 pub mod environment;
 pub mod expression;
 pub mod format;
+pub mod options;
 pub mod project;
 pub mod resolve;
 pub mod settings;

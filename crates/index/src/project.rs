@@ -14,6 +14,7 @@ use crate::collected::{self, link_target, Collected, Kind, Slot};
 use crate::correct::{self, link_stamp, Scene, Seen};
 use crate::environment::Environment;
 use crate::format::{self, encode, short_hash, Content, FileRow, Guard, Index, Short, What, HELD};
+use crate::options::Given;
 use crate::resolve::{self, Source};
 use crate::settings::Settings;
 use crate::stamp::{now, Opened, Stamp};
@@ -26,7 +27,7 @@ pub struct Request<'a> {
     /// What it names: absolute paths of files and folders.
     pub paths: &'a [PathBuf],
     /// Further options of pytest.
-    pub options: &'a [String],
+    pub options: &'a [Given],
     /// Beginnings of ids that are left out.
     pub deselected: &'a [String],
     /// Whether expressions are given that choose among the tests.

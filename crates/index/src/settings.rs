@@ -3,10 +3,11 @@
 //! What is not understood is no error: it is a *doubt*, and what is listed under it is provisional.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::options::{self, Given};
 use crate::words;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,16 +87,11 @@ const HARMLESS: &[&str] = &[
     "env",
 ];
 
-/// Options that do not change which ids there are, by their beginning.
+/// Options that do not change which ids there are.
+const HARMLESS_SHORT: &[&str] = &["-v", "-q", "-s", "-x", "-l", "-r", "-n", "-W"];
+
+/// The same, by their beginning.
 const HARMLESS_OPTIONS: &[&str] = &[
-    "-v",
-    "-q",
-    "-s",
-    "-x",
-    "-l",
-    "-r",
-    "-n",
-    "-W",
     "--tb",
     "--strict",
     "--cov",
@@ -104,22 +100,26 @@ const HARMLESS_OPTIONS: &[&str] = &[
     "--color",
     "--capture",
     "--showlocals",
+    "--no-showlocals",
     "--maxfail",
     "--import-mode",
-    "--verbose",
+    "--verbos",
     "--quiet",
-    "--junitxml",
-    "--junit-xml",
+    "--junit",
     "--exitfirst",
+    "--report-chars",
     "--show-capture",
     "--no-header",
     "--no-summary",
+    "--no-fold-skipped",
     "--disable-warnings",
     "--disable-pytest-warnings",
+    "--max-warnings",
     "--basetemp",
     "--log-",
     "--dist",
     "--numprocesses",
+    "--maxprocesses",
     "--timeout",
     "--benchmark",
     "--code-highlight",
@@ -135,9 +135,13 @@ const HARMLESS_OPTIONS: &[&str] = &[
 
 impl Settings {
     /// The settings of a run from `folder` with these paths and options; `lookup` gives variables of the environment.
-    pub fn load(folder: &Path, paths: &[PathBuf], given: &[String], lookup: &dyn Fn(&str) -> Option<String>) -> Self {
-        let ancestor = common_ancestor(folder, paths);
-        let (root, values, mut doubts) = locate(folder, &ancestor);
+    pub fn load(folder: &Path, paths: &[PathBuf], given: &[Given], lookup: &dyn Fn(&str) -> Option<String>) -> Self {
+        let mut doubts = Vec::new();
+        let mut asked = read_options("PYTEST_ADDOPTS", &lookup("PYTEST_ADDOPTS").unwrap_or_default(), &mut doubts);
+        asked.extend_from_slice(given);
+        let (root, mut values, more) = locate(folder, paths, &asked, lookup);
+        doubts.extend(more);
+        override_values(&mut values, &asked, &mut doubts);
         let list = |name: &str, default: &[&str]| match values.get(name) {
             Some(value) => words::split(value).unwrap_or_default(),
             None => default.iter().map(|&word| word.to_owned()).collect(),
@@ -145,18 +149,12 @@ impl Settings {
         for name in values.keys().filter(|name| !HARMLESS.contains(&name.as_str())) {
             doubts.push(format!("the setting {name}"));
         }
-        if values.get("addopts").is_some_and(|options| words::split(options).is_none()) {
-            doubts.push("the setting addopts".to_owned());
-        }
-        let mut options = list("addopts", &[]);
-        let more = lookup("PYTEST_ADDOPTS").unwrap_or_default();
-        match words::split(&more) {
-            Some(words) => options.extend(words),
-            None => doubts.push("PYTEST_ADDOPTS".to_owned()),
-        }
-        options.extend_from_slice(given);
-        let (keywords, options) = without("-k", options);
-        let (marks, options) = without("-m", options);
+        let mut options =
+            read_options("the setting addopts", values.get("addopts").map_or("", String::as_str), &mut doubts);
+        options.extend(asked);
+        let last = |name: &str| options.iter().rev().find(|one| one.name == name).map(|one| one.value().to_owned());
+        let (keywords, marks) = (last("-k"), last("-m"));
+        options.retain(|one| !matches!(one.name.as_str(), "-k" | "-m"));
         doubts.extend(doubtful_options(&options));
         if lookup("PYTEST_PLUGINS").is_some_and(|plugins| !plugins.is_empty()) {
             doubts.push("PYTEST_PLUGINS".to_owned());
@@ -221,94 +219,74 @@ fn named(options: &[String], name: &str) -> bool {
     })
 }
 
-/// Options that take the next word, if they are written without `=`.
-const WITH_VALUE: &[&str] = &[
-    "-n",
-    "-W",
-    "-r",
-    "--tb",
-    "--color",
-    "--maxfail",
-    "--durations",
-    "--capture",
-    "--junitxml",
-    "--cov",
-    "--dist",
-    "--timeout",
-    "--import-mode",
-    "-p",
-    "--log-level",
-    "--basetemp",
-    "-c",
-    "-o",
-    "--override-ini",
-    "--rootdir",
-    "--ignore",
-    "--ignore-glob",
-    "--confcutdir",
-    "--engine",
-    "--isolation",
-    "--tell",
-];
-
-/// The last value of an option, and all other words.
-fn without(option: &str, words: Vec<String>) -> (Option<String>, Vec<String>) {
-    let (mut value, mut rest) = (None, Vec::with_capacity(words.len()));
-    let mut words = words.into_iter();
-    while let Some(word) = words.next() {
-        match word.strip_prefix(option) {
-            Some("") => value = words.next(),
-            Some(joined) => value = Some(joined.strip_prefix('=').unwrap_or(joined).to_owned()),
-            None => rest.push(word),
+/// The options in the words of a setting, in which places are doubtful.
+fn read_options(setting: &str, text: &str, doubts: &mut Vec<String>) -> Vec<Given> {
+    let line = words::split(text).and_then(|words| options::part(&words, &|_| true).ok());
+    match line {
+        Some(line) if line.places.is_empty() => line.options,
+        Some(line) => {
+            doubts.push(format!("{setting}: {}", line.places.join(" ")));
+            line.options
+        }
+        None => {
+            doubts.push(setting.to_owned());
+            Vec::new()
         }
     }
-    (value, rest)
 }
 
-/// Whether the next word belongs to this option.
-pub fn takes_value(option: &str) -> bool {
-    WITH_VALUE.contains(&option)
+/// Settings that are given as options take the place of those in files.
+fn override_values(values: &mut Values, options: &[Given], doubts: &mut Vec<String>) {
+    for one in options.iter().filter(|one| matches!(one.name.as_str(), "-o" | "--override-ini")) {
+        match one.value().split_once('=') {
+            Some((name, value)) => drop(values.insert(name.to_owned(), value.to_owned())),
+            None => doubts.push(format!("the option {one}")),
+        }
+    }
 }
 
 /// Our own options that decide where and how tests run.
 const OWN: &[&str] = &["--no-daemon", "--engine", "--isolation", "--tell"];
 
 /// Options that decide whether files can be collected; whoever reads their texts assumes that they can.
-const DECIDING: &[&str] = &["-p", "-W", "--pythonwarnings", "--strict", "--import-mode"];
+const DECIDING: &[&str] = &["-W", "--pythonwarnings", "--strict", "--import-mode"];
 
-/// Those among the options, with their values, that may decide what is collected.
-pub fn deciding(options: &[String]) -> Vec<&str> {
-    let mut found = Vec::new();
-    let mut words = options.iter().map(String::as_str);
-    while let Some(word) = words.next() {
-        let own = OWN.iter().find(|own| word.starts_with(*own));
-        let value = if takes_value(word) { words.next() } else { None };
-        let is_among = |known: &[&str]| known.iter().any(|known| word.starts_with(known));
-        let harmless = is_among(HARMLESS_OPTIONS) && !is_among(DECIDING);
-        if own.is_none() && !harmless {
-            found.push(word);
-            found.extend(value);
+/// Those among the options that may decide what is collected.
+pub fn deciding(options: &[Given]) -> Vec<&Given> {
+    let is_among = |one: &Given, known: &[&str]| known.iter().any(|known| one.name.starts_with(known));
+    options
+        .iter()
+        .filter(|one| !OWN.contains(&one.name.as_str()) && (!is_harmless(one) || is_among(one, DECIDING)))
+        .collect()
+}
+
+fn is_harmless(one: &Given) -> bool {
+    let name = one.name.as_str();
+    HARMLESS_SHORT.contains(&name)
+        || name.starts_with("--") && HARMLESS_OPTIONS.iter().any(|known| name.starts_with(known))
+}
+
+fn doubtful_options(options: &[Given]) -> impl Iterator<Item = String> + '_ {
+    let is_doubtful = |one: &&Given| match one.name.as_str() {
+        "-p" => !one.value().starts_with("no:"),
+        // They have been heeded.
+        "-o" | "--override-ini" => false,
+        _ => !is_harmless(one),
+    };
+    options.iter().filter(is_doubtful).map(|one| format!("the option {one}"))
+}
+
+/// Without `.` and `..`.
+pub fn normal(path: &Path) -> PathBuf {
+    let mut found = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(found.pop()),
+            part => found.push(part),
         }
     }
     found
-}
-
-fn doubtful_options(options: &[String]) -> Vec<String> {
-    let mut doubts = Vec::new();
-    let mut words = options.iter();
-    while let Some(word) = words.next() {
-        let takes = WITH_VALUE.contains(&word.as_str());
-        let value = if takes { words.next().map(String::as_str) } else { None };
-        let harmless = match (word.as_str(), value) {
-            ("-p", Some(plugin)) => plugin.starts_with("no:"),
-            _ if word.starts_with("-p") => word.starts_with("-pno:"),
-            _ => HARMLESS_OPTIONS.iter().any(|known| word.starts_with(known)),
-        };
-        if !harmless {
-            doubts.push(format!("the option {word}"));
-        }
-    }
-    doubts
 }
 
 fn common_ancestor(folder: &Path, paths: &[PathBuf]) -> PathBuf {
@@ -328,8 +306,69 @@ fn common_ancestor(folder: &Path, paths: &[PathBuf]) -> PathBuf {
     common.unwrap_or_else(|| folder.to_owned())
 }
 
+/// Root, settings, doubts, as the options want them.
+fn locate(
+    folder: &Path,
+    paths: &[PathBuf],
+    options: &[Given],
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> (PathBuf, Values, Vec<String>) {
+    let last = |names: &[&str]| Some(options.iter().rev().find(|one| names.contains(&one.name.as_str()))?.value());
+    let (mut root, values, mut doubts) = match last(&["-c", "--config-file"]) {
+        Some(file) => read_at(&normal(&folder.join(file))),
+        None => locate_files(folder, &common_ancestor(folder, paths)),
+    };
+    if let Some(wanted) = last(&["--rootdir"]) {
+        let wanted = normal(&folder.join(with_variables(wanted, lookup)));
+        if !wanted.is_dir() {
+            doubts.push(format!("there is no {}", wanted.display()));
+        }
+        root = wanted;
+    }
+    (root, values, doubts)
+}
+
+/// The settings of the file that is asked for; its folder is the root.
+fn read_at(file: &Path) -> (PathBuf, Values, Vec<String>) {
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let root = file.parent().unwrap_or(file).to_owned();
+    let doubt = |why: &str| vec![format!("{}: {why}", file.display())];
+    let Ok(text) = std::fs::read_to_string(file) else { return (root, Values::new(), doubt("cannot be read")) };
+    // What a file is, pytest tells by the end of its name.
+    let kind = match name.rsplit_once('.') {
+        Some((_, "ini")) => "pytest.ini",
+        Some((_, "cfg")) => "setup.cfg",
+        Some((_, "toml")) if name == "pyproject.toml" => name,
+        _ => return (root, Values::new(), doubt("is of another kind")),
+    };
+    match read(kind, &text) {
+        Ok(values) => (root, values.unwrap_or_default(), Vec::new()),
+        Err(why) => (root, Values::new(), doubt(&why)),
+    }
+}
+
+/// `$NAME` and `${NAME}` are variables of the environment.
+fn with_variables(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        let inner = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+        let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+        let (name, behind, written) = match inner {
+            Some((name, behind)) => (name, behind, &after[..name.len() + 2]),
+            None => (&after[..end], &after[end..], &after[..end]),
+        };
+        match lookup(name).filter(|_| !name.is_empty()) {
+            Some(value) => out.push_str(&value),
+            None => out.extend(["$", written]),
+        }
+        rest = behind;
+    }
+    out + rest
+}
+
 /// Root, settings, doubts.
-fn locate(folder: &Path, ancestor: &Path) -> (PathBuf, Values, Vec<String>) {
+fn locate_files(folder: &Path, ancestor: &Path) -> (PathBuf, Values, Vec<String>) {
     let mut pyproject = None;
     for base in ancestor.ancestors() {
         for name in
@@ -452,7 +491,9 @@ mod tests {
     fn options_decide_unless_they_are_known_to_be_harmless() {
         let decide = |line: &str| -> String {
             let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-            deciding(&words).join(" ")
+            let options = options::part(&words, &|_| true).unwrap().options;
+            let found: Vec<String> = deciding(&options).into_iter().map(Given::to_string).collect();
+            found.join(" ")
         };
         for line in ["-v -q -s -x --tb short", "--maxfail=1 -n 2 --no-daemon", "--isolation test --engine=lean"] {
             assert_eq!(decide(line), "", "{line}");

@@ -312,7 +312,7 @@ const STAMP: Stamp = Stamp { size: 1, mtime: 2, ctime: 3, inode: 4 };
 
 fn collection_of(files: &[(PathBuf, Facts)]) -> Collected {
     let names: Vec<String> = files.iter().filter_map(|(path, _)| path.to_str().map(str::to_owned)).collect();
-    let listing = |reader| Listing { reader, folder: "/nowhere/at/all".to_owned(), names: None };
+    let listing = |reader| Listing { reader, folder: "/proc/nowhere/at/all".to_owned(), names: None };
     Collected {
         build: build(),
         root: "/p".to_owned(),
@@ -322,8 +322,8 @@ fn collection_of(files: &[(PathBuf, Facts)]) -> Collected {
         places_commute: true,
         variables: Variables { values: Variables::default().hash(&[]), ..Variables::default() },
         files: names.iter().map(|name| (name.clone(), STAMP)).collect(),
-        kinds: vec![("/nowhere/at/all".to_owned(), Kind::Nothing)],
-        links: vec![("/nowhere".to_owned(), None)],
+        kinds: vec![("/proc/nowhere/at/all".to_owned(), Kind::Nothing)],
+        links: vec![("/proc/nowhere".to_owned(), None)],
         listings: vec![listing(Reader::Import), listing(Reader::Visible)],
         tests: (0..12)
             .map(|number| Known { module: number / 3, name: format!("::test_{number}"), words: "slow\nx".to_owned() })

@@ -4,13 +4,15 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, IoSlice, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use dx_py_index::correct::Corrections;
 use dx_py_index::expression::Expression;
 use dx_py_index::format::{
     shown, StoredTest, Sum, AS_WHOLE, EXACT, FROM_RUN, HAS_TESTS, LEFT_OUT, OPEN_WORDS, UNFILTERED,
 };
+use dx_py_index::options::{self, Given};
+use dx_py_index::settings::normal;
 use dx_py_index::{environment, settings, Project, Request};
 
 use crate::{python, Lookup};
@@ -30,7 +32,9 @@ struct Wish {
     /// Beginnings of ids that are left out.
     deselected: Vec<String>,
     /// Other options of pytest: those that may change what is collected make it provisional.
-    options: Vec<String>,
+    options: Vec<Given>,
+    /// Whether one of the places may be an option's value.
+    ambiguous: bool,
 }
 
 /// Print the tests; gives the exit code.
@@ -64,7 +68,7 @@ fn take_memory_in_pieces() {
 }
 
 fn carry_out(args: &[OsString], cwd: &Path, lookup: Lookup) -> Result<u8, Failure> {
-    let wish = read(args).map_err(Failure::Misuse)?;
+    let wish = with_files(args, cwd).and_then(|args| read(&args, cwd)).map_err(Failure::Misuse)?;
     let asked: Result<Vec<Place>, String> = wish.places.iter().map(|place| Place::read(place, cwd)).collect();
     let asked = asked.map_err(Failure::Misuse)?;
 
@@ -80,7 +84,7 @@ fn carry_out(args: &[OsString], cwd: &Path, lookup: Lookup) -> Result<u8, Failur
         options: &wish.options,
         deselected: &wish.deselected,
         filtered: wish.keywords.is_some() || wish.marks.is_some(),
-        same_options: &|given, all| same_options(given, &wish.options, all),
+        same_options: &|given, all| same_options(given, &wish.options, all, cwd),
         python: python.as_deref(),
         modules: &modules,
         cache: cache.as_deref(),
@@ -105,59 +109,63 @@ fn carry_out(args: &[OsString], cwd: &Path, lookup: Lookup) -> Result<u8, Failur
         deselected: &wish.deselected,
         filtered,
         known,
+        ambiguous: wish.ambiguous,
         corrections: &corrections,
     };
     let sum = print(&project, &choice, wish.json).map_err(Failure::Output)?;
     Ok(if sum.ids > 0 { 0 } else { NOTHING })
 }
 
-fn read(args: &[OsString]) -> Result<Wish, String> {
-    let mut wish = Wish::default();
-    let words: Result<Vec<&str>, _> =
-        args.iter().map(|arg| arg.to_str().ok_or_else(|| format!("{arg:?} is no text"))).collect();
-    let words = words?;
-    let mut words = words.iter().copied();
-    let mut only_places = false;
-    while let Some(word) = words.next() {
-        let (name, value) = match word.split_at_checked(2) {
-            Some((name @ ("-k" | "-m"), value)) if !value.is_empty() => {
-                (name, Some(value.strip_prefix('=').unwrap_or(value)))
-            }
-            _ => (word, None),
-        };
-        match name {
-            _ if only_places => wish.places.push(word.to_owned()),
-            "--" => only_places = true,
+fn read(args: &[OsString], cwd: &Path) -> Result<Wish, String> {
+    let words: Result<Vec<String>, _> =
+        args.iter().map(|arg| arg.to_str().map(str::to_owned).ok_or_else(|| format!("{arg:?} is no text"))).collect();
+    let line = options::part(&words?, &|word| Place::read(word, cwd).is_ok())?;
+    let mut wish = Wish { places: line.places, ambiguous: line.ambiguous, ..Wish::default() };
+    for one in line.options {
+        match one.name.as_str() {
             "--json" => wish.json = true,
             // As pytest is asked for the same.
             "-q" | "--quiet" | "--collect-only" | "--co" => {}
-            "-k" | "-m" => {
-                let value = value.or_else(|| words.next()).ok_or_else(|| format!("{name} needs an expression."))?;
-                let place = if name == "-k" { &mut wish.keywords } else { &mut wish.marks };
-                *place = Some(value.to_owned());
-            }
-            "--deselect" => wish.deselected.push(words.next().ok_or("--deselect needs an id.")?.to_owned()),
-            _ if word.starts_with("--deselect=") => wish.deselected.push(word["--deselect=".len()..].to_owned()),
-            _ if word.starts_with('-') => {
-                wish.options.push(word.to_owned());
-                if settings::takes_value(word) {
-                    wish.options.extend(words.next().map(str::to_owned));
-                }
-            }
-            _ => wish.places.push(word.to_owned()),
+            "-k" => wish.keywords = Some(one.value().to_owned()),
+            "-m" => wish.marks = Some(one.value().to_owned()),
+            "--deselect" => wish.deselected.push(one.value().to_owned()),
+            _ => wish.options.push(one),
         }
     }
     Ok(wish)
 }
 
 /// Whether a run with the command line `given` was asked to collect as one with these options would be.
-fn same_options(given: &[String], wanted: &[String], all: bool) -> bool {
+fn same_options(given: &[String], wanted: &[Given], all: bool, cwd: &Path) -> bool {
+    // What was in the file of a word like that, nobody knows any more.
+    if given.iter().any(|word| word.starts_with('@')) {
+        return false;
+    }
     let given: Vec<OsString> = given.iter().map(OsString::from).collect();
-    let Ok(given) = read(&given) else { return false };
+    let Ok(given) = read(&given, cwd) else { return false };
     if all {
         return given.options == wanted;
     }
     settings::deciding(&given.options) == settings::deciding(wanted)
+}
+
+/// A word that begins with `@` stands for the lines of a file.
+fn with_files(args: &[OsString], cwd: &Path) -> Result<Vec<OsString>, String> {
+    let mut found = Vec::new();
+    for arg in args {
+        let Some(name) = arg.to_str().and_then(|word| word.strip_prefix('@')) else {
+            found.push(arg.clone());
+            continue;
+        };
+        let text =
+            std::fs::read_to_string(cwd.join(name)).map_err(|error| format!("{name} cannot be read ({error})"))?;
+        let lines: Vec<OsString> = text.lines().map(OsString::from).collect();
+        if lines.iter().any(|line| line.to_str().is_some_and(|line| line.starts_with('@'))) {
+            return Err(format!("{name} speaks of further files"));
+        }
+        found.extend(lines);
+    }
+    Ok(found)
 }
 
 /// A file or folder, and what is meant in it.
@@ -195,19 +203,6 @@ impl Place {
     }
 }
 
-/// Without `.` and `..`.
-fn normal(path: &Path) -> PathBuf {
-    let mut found = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(found.pop()),
-            part => found.push(part),
-        }
-    }
-    found
-}
-
 /// `testpaths` count where the command is given in the root folder.
 fn default_places(project: &Project, cwd: &Path) -> Vec<Place> {
     let root = &project.settings.root;
@@ -243,6 +238,8 @@ struct Choice<'a> {
     filtered: bool,
     /// Whether tests that a run has collected have been chosen by the expressions already.
     known: bool,
+    /// Whether it may be something else.
+    ambiguous: bool,
     corrections: &'a Corrections,
 }
 
@@ -307,7 +304,7 @@ impl Choice<'_> {
     /// Whether nothing else can be there than what is listed, whatever the settings leave open.
     fn is_known(&self) -> bool {
         let below = |one: &Place| self.corrections.places.iter().any(|place| one.path.starts_with(place));
-        self.corrections.whole && self.asked.iter().all(below)
+        self.corrections.whole && !self.ambiguous && self.asked.iter().all(below)
     }
 
     /// Whether every test is listed as the index has it.
@@ -489,7 +486,7 @@ mod tests {
     use super::*;
 
     fn wish(line: &str) -> Result<Wish, String> {
-        read(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>())
+        read(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>(), Path::new("/"))
     }
 
     #[test]
@@ -505,9 +502,27 @@ mod tests {
         let found = wish("--lf -p x --deselect a --deselect=b t").unwrap();
         assert_eq!(
             (found.options.len(), found.deselected, found.places),
-            (3, vec!["a".to_owned(), "b".to_owned()], vec!["t".to_owned()])
+            (2, vec!["a".to_owned(), "b".to_owned()], vec!["t".to_owned()])
         );
         assert!(wish("-k").is_err());
+    }
+
+    #[test]
+    fn options_are_the_same_however_they_are_written() {
+        let same = |given: &str, wanted: &str, all: bool| {
+            let given: Vec<String> = given.split_whitespace().map(str::to_owned).collect();
+            same_options(&given, &wish(wanted).unwrap().options, all, Path::new("/"))
+        };
+        for (given, wanted, deciding, all) in [
+            ("-vp no:x", "-pno:x", true, false),
+            ("-n 4 --tb short", "", true, false),
+            ("--numprocesses 4 -x", "--numprocesses=4 -x", true, true),
+            ("-o a=b", "-oa=b", true, true),
+            ("-W error", "-W ignore", false, false),
+            ("@words", "", false, false),
+        ] {
+            assert_eq!((same(given, wanted, false), same(given, wanted, true)), (deciding, all), "{given} | {wanted}");
+        }
     }
 
     #[test]

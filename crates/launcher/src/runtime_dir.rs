@@ -191,7 +191,7 @@ mod tests {
         let fallback = PathBuf::from(format!("/tmp/dx-py-{}", our_uid()));
         assert_eq!(placed(&[]), fallback);
         assert_eq!(placed(&[("XDG_RUNTIME_DIR", ours)]), top.path().join("dx-py"));
-        assert_eq!(placed(&[("XDG_RUNTIME_DIR", "/nowhere/at/all")]), fallback);
+        assert_eq!(placed(&[("XDG_RUNTIME_DIR", "/proc/nowhere/at/all")]), fallback);
         assert_eq!(placed(&[("XDG_RUNTIME_DIR", "relative")]), fallback);
         assert_eq!(placed(&[("XDG_RUNTIME_DIR", ours), ("DX_PY_RUNTIME_DIR", "/x")]), Path::new("/x"));
         assert_eq!(placed(&[("DX_PY_RUNTIME_DIR", "x")]), Path::new("/cwd/x"));

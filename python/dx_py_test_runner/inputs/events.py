@@ -55,7 +55,10 @@ READING_UNSEEN = PROCESSES | {"socket.connect", "sqlite3.connect"}
 STARTS = frozenset({"_thread.start_new_thread", "socket.__new__"})
 """Not effects by themselves (the thread may have ended, the socket may be closed): kept to name who is to blame."""
 
-WANTED = frozenset({"open", "import", "ctypes.dlopen", "os.listdir", "os.scandir", *EFFECTS, *STARTS})
+TEMPORARY = frozenset({"tempfile.mkdtemp", "tempfile.mkstemp"})
+"""What has a name made up for it that nothing else has."""
+
+WANTED = frozenset({"open", "import", "ctypes.dlopen", "os.listdir", "os.scandir", *EFFECTS, *STARTS, *TEMPORARY})
 """All events that are listened to."""
 
 

@@ -12,6 +12,7 @@ import functools
 import os
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +33,7 @@ from dx_py_test_runner.inputs.callers import (
     shows_traceback,
 )
 from dx_py_test_runner.inputs.compare import Inputs, importable_names, metadata_names, visible_names
-from dx_py_test_runner.inputs.events import EFFECTS, MAKING, PROCESSES, READING_UNSEEN, STARTS, WANTED, Effect, command
+from dx_py_test_runner.inputs.events import EFFECTS, MAKING, PROCESSES, READING_UNSEEN, STARTS, TEMPORARY, WANTED, Effect, command
 from dx_py_test_runner.inputs.owners import Owners
 from dx_py_test_runner.inputs.stamp import Stamp, is_folder, link_target, stamp, what_is
 from dx_py_test_runner.inputs.watched import watched_items, watched_variables
@@ -84,6 +85,8 @@ class Recorder:
         self._other_argv: list[str] | None = None
         self.texts: set[str] = set()
         """Python files of which somebody has read the text, and not only loaded the module."""
+        self.temporary: list[str] = []
+        """Files and folders that loading has made by :mod:`tempfile`: there was nothing, and the next time it is elsewhere."""
         self.options_of_project: set[str] = set()
         """Options that code of the project, and not only an installed plugin, has read."""
         self._listens = False
@@ -404,6 +407,9 @@ class Recorder:
                 self._note_listing(args[0], event)
             finally:
                 self._busy = False
+        elif event in TEMPORARY:
+            if self._by_level:
+                self.temporary.append(os.path.abspath(os.fsdecode(args[0])))
         elif event in EFFECTS or event in STARTS:
             self._busy = True
             try:
@@ -528,14 +534,16 @@ class Recorder:
     def unseen(self) -> str:
         """What may have been read without having been seen, or ''."""
         found = (effect.what for effect in self.effects if effect.what.split(" ", 1)[0] in READING_UNSEEN)
-        return next(found, "") or self.doubt()
+        return next(found, "") or next((f"{path} changed while it was being loaded" for path in self._changed() if not is_below(path, self.temporary)), "")
 
     def doubt(self) -> str:
         """Why what was recorded cannot be trusted, or ''."""
+        return next((f"{path} changed while it was being loaded" for path in self._changed()), "")
+
+    def _changed(self) -> Iterator[str]:
         for path, seen in self._seen.files.items():
             if seen is not None and max(seen.ctime_ns, seen.mtime_ns) > self.born_ns - _CLOCK_SLACK_NS:
-                return f"{path} changed while it was being loaded"
-        return ""
+                yield path
 
     def snapshot(self) -> Inputs:
         """The inputs read so far, with files of imported modules and ``sys.path`` added."""
@@ -573,6 +581,11 @@ class Recorder:
                 if names is not None and tail in names:
                     path = os.path.join(os.path.abspath(place), tail, "__init__.py")
                     self._seen.exists.setdefault(path, what_is(path))
+
+
+def is_below(path: str, places: Iterable[str]) -> bool:
+    """Whether *path* is one of *places*, or within one."""
+    return any(path == place or path.startswith(place + os.sep) for place in places)
 
 
 def _below(folder: int, path: Any) -> Any:

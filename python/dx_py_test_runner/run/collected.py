@@ -18,7 +18,7 @@ from dx_py_test_runner import _native
 from dx_py_test_runner.engine.assertion.codepack import folder
 from dx_py_test_runner.engine.lean.items import node_ids
 from dx_py_test_runner.inputs.compare import ALL_NAMES, ALWAYS, NEVER, Inputs, Unfit
-from dx_py_test_runner.inputs.record import COMMAND_LINE, is_installed, is_stdlib
+from dx_py_test_runner.inputs.record import COMMAND_LINE, is_below, is_installed, is_stdlib
 from dx_py_test_runner.run import fit, options
 from dx_py_test_runner.tower.job import Job
 
@@ -49,7 +49,11 @@ class Collection:
         self.files: list[str] = []
         """Those that were collected, in order, with or without tests."""
         self.inputs: Inputs | None = None
+        self.unknown = "nobody has recorded what was read"
+        """Why there are no inputs."""
         self.texts: frozenset[str] = frozenset()
+        self.temporary: tuple[str, ...] = ()
+        """Made while it was loaded, under names of which the next run will have others."""
 
     def add(self, path: object) -> None:
         self.files.append(str(path))
@@ -94,7 +98,7 @@ def refusal(session: Any, collection: Collection, read: frozenset[str]) -> str:
     config = session.config
     option = config.option
     if collection.inputs is None:
-        return "nobody has recorded what was read"
+        return collection.unknown
     if session.testsfailed or session.shouldstop or session.shouldfail:
         return "collecting has failed"
     if any(getattr(option, name, None) for name in _CHOSEN_BY_HISTORY) or option.changed is not None:
@@ -126,6 +130,9 @@ def keep(session: Any, job: Job, collection: Collection, read: frozenset[str]) -
     tests = _tests(session.items, modules, root)
     if tests is None:
         return "ids that do not begin with their files' paths"
+    made_up = [os.path.basename(path) for path in collection.temporary]
+    if any(word in name for word in made_up for _module, name, _words in tests):
+        return "ids with names of temporary files"
     assert collection.inputs is not None
     hooks = list(_foreign(config, "pytest_collection_modifyitems"))
     answers = (
@@ -181,14 +188,14 @@ def hooks_matter(config: Any) -> bool:
 def _foreign(config: Any, hook: str) -> Iterable[Any]:
     """Those who implement a hook besides pytest and plugins that change nothing in it."""
     known = _OWN + (_ORDERED_BY_NOBODY if hook == "pytest_collection_modifyitems" else ())
-    for one in getattr(config.hook, hook).get_hookimpls():
+    for one in getattr(config.pluginmanager.hook, hook).get_hookimpls():
         if not _module_of(one.plugin).startswith(known):
             yield one
 
 
 def _come_first(config: Any) -> bool:
     """Whether all who may change items do so before pytest chooses by ``-k`` and ``-m``."""
-    last_first = list(config.hook.pytest_collection_modifyitems.get_hookimpls())
+    last_first = list(config.pluginmanager.hook.pytest_collection_modifyitems.get_hookimpls())
     names = [_module_of(one.plugin) for one in last_first]
     if "_pytest.mark." not in names:
         return False
@@ -291,10 +298,23 @@ def _inputs(collection: Collection) -> tuple[list[Any], list[str], list[Any], li
     """The interpreter's own files are as they are: one of them stands for all."""
     inputs = collection.inputs
     assert inputs is not None
-    files = [(path, None if was is None else tuple(number & (1 << 64) - 1 for number in was)) for path, was in inputs.files.items() if _counts(path)]
-    listings = [(reader, path, None if names is None else list(names)) for (reader, path), names in inputs.listings.items() if _counts(path)]
-    return files, sorted(collection.texts), list(inputs.exists.items()), list(inputs.links.items()), listings
+    places = collection.temporary
 
+    def counts(path: str) -> bool:
+        return not is_stdlib(path) or is_installed(path)
 
-def _counts(path: str) -> bool:
-    return not is_stdlib(path) or is_installed(path)
+    def stays(path: str) -> bool:
+        return not places or not is_below(path, places)
+
+    files = [
+        (path, None if was is None else tuple(number & (1 << 64) - 1 for number in was))
+        for path, was in inputs.files.items()
+        if counts(path) and stays(path)
+    ]
+    exists, links = ([pair for pair in found.items() if stays(pair[0])] for found in (inputs.exists, inputs.links))
+    listings = [
+        (reader, path, None if names is None else list(names))
+        for (reader, path), names in inputs.listings.items()
+        if counts(path) and stays(path)
+    ]
+    return files, sorted(collection.texts), exists, links, listings

@@ -245,9 +245,12 @@ class RunPlugin:
 
     def _seen_inputs(self) -> Any:
         """All that was read so far; None if something may have been read unseen."""
-        if self.tower.job.carry or self.recorder.unseen():
+        unseen = "this run makes up for one that died" if self.tower.job.carry else self.recorder.unseen()
+        if unseen:
+            self.collection.unknown = unseen
             return None
         self.collection.texts = frozenset(self.recorder.texts)
+        self.collection.temporary = tuple(self.recorder.temporary)
         return self.recorder.snapshot()
 
     def _follow_modifying(self, config: Any) -> bool:
