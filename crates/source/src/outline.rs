@@ -106,7 +106,7 @@ fn outline_parsed(text: &str, lossy: &[usize], minor: u8) -> Option<Outline> {
     if !is_python(text, &parsed) || !only_in_comments(&parsed, lossy) {
         return None;
     }
-    let tree = build::build(text, parsed.suite());
+    let tree = build::build(text, parsed.suite(), minor);
     let mentions::Mentions { imports, names, dynamic } = mentions::mentions(&tree);
     let (level, bodies) = digest::level_and_bodies(&tree);
     Some(Outline {

@@ -7,9 +7,17 @@ use ruff_python_ast::{
 
 use super::tree::{Field, Function, Id, Kind, Node, Tree, Value};
 
-pub(super) fn build<'a>(text: &'a str, body: &'a [Stmt]) -> Tree<'a> {
-    let mut builder =
-        Builder { text, tree: Tree::default(), parent: 0, depth: 0, scopes: Vec::new(), prefix: String::new() };
+pub(super) fn build<'a>(text: &'a str, body: &'a [Stmt], minor: u8) -> Tree<'a> {
+    let mut builder = Builder {
+        text,
+        tree: Tree::default(),
+        parent: 0,
+        depth: 0,
+        scopes: Vec::new(),
+        prefix: String::new(),
+        minor,
+        all_marked: false,
+    };
     builder.tree.nodes.reserve(text.len() / 4);
     builder.node(Kind::Module, Field::Body, |builder| builder.body(Field::Body, body));
     builder.tree
@@ -24,6 +32,10 @@ pub(super) struct Builder<'a> {
     pub(super) scopes: Vec<Option<Id>>,
     /// What stands before the qualified name of a function.
     prefix: String,
+    /// The version of Python 3 whose trees are like this.
+    pub(super) minor: u8,
+    /// Whether all constants of the f-string are marked as Unicode.
+    pub(super) all_marked: bool,
 }
 
 impl<'a> Builder<'a> {

@@ -15,7 +15,8 @@ impl<'a> Builder<'a> {
     pub(super) fn string(&mut self, field: Field, one: &'a ExprStringLiteral) {
         let mut held = Held::default();
         one.value.iter().for_each(|part| held.add(&part.value, self.raw_literal(part)));
-        self.text_node(field, Text { value: held.value, raw: held.raw, unicode: one.value.is_unicode() });
+        let unicode = one.value.iter().next().is_some_and(|first| self.is_marked(first));
+        self.text_node(field, Text { value: held.value, raw: held.raw, unicode });
     }
 
     pub(super) fn bytes(&mut self, field: Field, one: &'a ExprBytesLiteral) {
@@ -28,18 +29,23 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn f_string(&mut self, field: Field, one: &'a ExprFString) {
-        let unicode =
-            matches!(one.value.as_slice(), [FStringPart::Literal(first), ..] if first.flags.prefix().is_unicode());
-        self.valued(Kind::JoinedStr, field, u8::from(unicode), Value::Nothing, |builder| {
+        let first = one.value.as_slice().first().and_then(FStringPart::as_literal);
+        let marked = self.minor < 12 && first.is_some_and(|first| self.is_marked(first));
+        let outer = std::mem::replace(&mut self.all_marked, marked);
+        self.node(Kind::JoinedStr, field, |builder| {
             let mut held = Held::default();
             for part in &one.value {
                 match part {
-                    FStringPart::Literal(literal) => held.add(&literal.value, builder.raw_literal(literal)),
+                    FStringPart::Literal(literal) => {
+                        held.unicode |= held.is_empty() && builder.is_marked(literal) && !literal.value.is_empty();
+                        held.add(&literal.value, builder.raw_literal(literal));
+                    }
                     FStringPart::FString(part) => builder.elements(&part.elements, &mut held, Kind::FormattedValue),
                 }
             }
             builder.release(&mut held);
         });
+        self.all_marked = outer;
     }
 
     pub(super) fn t_string(&mut self, field: Field, one: &'a ExprTString) {
@@ -89,9 +95,11 @@ impl<'a> Builder<'a> {
 
     /// The text before an expression, or behind the last, is one node, if there is any.
     fn release(&mut self, held: &mut Held<'a>) {
-        let Held { value, raw } = std::mem::take(held);
+        let Held { value, raw, unicode } = std::mem::take(held);
         if !value.is_empty() || !raw.is_empty() {
-            self.text_node(Field::Values, Text { value, raw, unicode: false });
+            // Before 3.12 the first literal of all says it for all parts.
+            let unicode = if self.minor < 12 { self.all_marked } else { unicode };
+            self.text_node(Field::Values, Text { value, raw, unicode });
         }
     }
 
@@ -102,6 +110,11 @@ impl<'a> Builder<'a> {
 
     fn source(&self, range: TextRange) -> &'a str {
         self.text.get(range.start().into()..range.end().into()).unwrap_or("")
+    }
+
+    /// Whether it says `u`, which `ast` keeps; not so `U`.
+    fn is_marked(&self, literal: &StringLiteral) -> bool {
+        self.source(literal.range()).starts_with('u')
     }
 
     fn raw_literal(&self, literal: &'a StringLiteral) -> Option<&'a str> {
@@ -126,9 +139,14 @@ impl<'a> Builder<'a> {
 struct Held<'a> {
     value: Cow<'a, str>,
     raw: Vec<&'a str>,
+    unicode: bool,
 }
 
 impl<'a> Held<'a> {
+    fn is_empty(&self) -> bool {
+        self.value.is_empty() && self.raw.is_empty()
+    }
+
     fn add(&mut self, value: &'a str, raw: Option<&'a str>) {
         // What has no value has a place.
         let value = if value.is_empty() && raw.is_some_and(|raw| !raw.is_empty()) { "\u{fffd}" } else { value };
