@@ -120,7 +120,7 @@ impl<'a> Builder<'a> {
     fn raw_literal(&self, literal: &'a StringLiteral) -> Option<&'a str> {
         let range = if literal.flags.is_invalid() {
             literal.range()
-        } else if literal.value.contains(char::REPLACEMENT_CHARACTER) {
+        } else if has_replacement(&literal.value, self.source(literal.content_range())) {
             literal.content_range()
         } else {
             return None;
@@ -129,9 +129,16 @@ impl<'a> Builder<'a> {
     }
 
     fn raw_element(&self, element: &'a InterpolatedStringLiteralElement) -> Option<&'a str> {
-        let unknown = element.value.is_empty() || element.value.contains(char::REPLACEMENT_CHARACTER);
-        unknown.then(|| self.source(element.range()))
+        let source = self.source(element.range());
+        let unknown = (element.value.is_empty() && source.contains("\\N")) || has_replacement(&element.value, source);
+        unknown.then_some(source)
     }
+}
+
+/// Whether the parser has put a character in the place of half a pair of surrogates.
+fn has_replacement(value: &str, source: &str) -> bool {
+    value.contains(char::REPLACEMENT_CHARACTER)
+        && ["\\ud", "\\uD", "\\U0000d", "\\U0000D"].iter().any(|escape| source.contains(escape))
 }
 
 /// Text that has not become a node yet.
