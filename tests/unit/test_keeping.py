@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-
 import pytest
 
-from dx_py_test_runner.select.keeping import handed, keepers, keeps
+from dx_py_test_runner.select.keeping import keeps
+from dx_py_test_runner.select.outline import outline
 
 KEEP = {
     "a global": "def f():\n    global v\n    v = g()\n",
@@ -41,12 +40,12 @@ KEEP_NOTHING = {
 
 @pytest.mark.parametrize("text", KEEP.values(), ids=list(KEEP))
 def test_may_keep(text: str) -> None:
-    assert any(name.rpartition(".")[2] == "f" for name in keepers(ast.parse(text)))
+    assert any(name.rpartition(".")[2] == "f" for name in outline(text.encode()).keepers)
 
 
 @pytest.mark.parametrize("text", KEEP_NOTHING.values(), ids=list(KEEP_NOTHING))
 def test_keeps_nothing(text: str) -> None:
-    assert not list(keepers(ast.parse(text)))
+    assert not outline(text.encode()).keepers
 
 
 def test_what_is_within_a_function_is_part_of_it() -> None:
@@ -65,11 +64,11 @@ def test_what_is_within_a_function_is_part_of_it() -> None:
     ],
 )
 def test_a_function_may_be_kept_by_another_file(text):
-    given = frozenset(handed(ast.parse(text)))
+    given = frozenset(outline(text.encode()).handed)
     assert keeps("load", frozenset(), given)
     assert keeps("load.<locals>.<listcomp>", frozenset(), given)
     assert not keeps("other", frozenset(), given)
 
 
 def test_what_is_called_within_a_function_is_not_handed_for_good():
-    assert "load" not in set(handed(ast.parse("def f():\n    return cache(raw.load)()")))
+    assert "load" not in outline(b"def f():\n    return cache(raw.load)()").handed

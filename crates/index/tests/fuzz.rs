@@ -15,6 +15,7 @@ use dx_py_index::resolve::{resolve, Source};
 use dx_py_index::settings::Settings;
 use dx_py_index::stamp::Stamp;
 use dx_py_source::facts::{facts_of_bytes, Facts};
+use dx_py_source::outline::{outline_of_bytes, outline_of_text, Reading};
 
 /// What a process may take, whatever it reads.
 const MOST_MEMORY: u64 = 1 << 30;
@@ -185,6 +186,31 @@ fn facts_of_whatever() {
             assert!(again == *facts || format!("{again:?}") == format!("{facts:?}"));
         }
     });
+}
+
+/// Outlines are in order, and comments and blank lines change nothing in them.
+#[test]
+fn outlines_of_whatever() {
+    let seeds = seeds();
+    let mut told = 0u64;
+    run("outlines", |random| {
+        let text = if random.below(4) == 0 { random.pick(&seeds).to_vec() } else { changed(random, &seeds) };
+        let minor = 11 + random.below(4) as u8;
+        let Reading::Outline(found) = outline_of_bytes(&text, minor) else { return };
+        told += 1;
+        assert!(found.bodies.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(found.keepers.iter().all(|name| found.bodies.iter().any(|(known, _)| known == name)));
+        assert!(found.names.windows(2).all(|pair| pair[0] < pair[1]));
+        if let Ok(text) = std::str::from_utf8(&text) {
+            let longer = format!("\n# {}\n\n{text}\n\n# more\n", random.below(9));
+            match (outline_of_text(text, minor), outline_of_text(&longer, minor)) {
+                (one, other @ Reading::Outline(_)) => assert!(one == other, "{text:?}"),
+                // A last line that goes on has nothing to go on with.
+                (_, other) => assert!(text.ends_with('\\'), "{other:?} {text:?}"),
+            }
+        }
+    });
+    assert!(told > 0);
 }
 
 fn decoded(bytes: &[u8]) -> Option<Facts> {

@@ -11,6 +11,7 @@ mod facts;
 mod glance;
 mod making;
 mod mapping;
+mod outline;
 mod pages;
 mod plain;
 mod recipe;
@@ -48,6 +49,8 @@ mod _native {
     use super::making::ItemMaker;
     #[pymodule_export]
     use super::mapping::Mapping;
+    #[pymodule_export]
+    use super::outline::outline_of;
     #[pymodule_export]
     use super::pages::{copy_pages, own_pages};
     #[pymodule_export]

@@ -25,11 +25,11 @@ pub use outline::{Outline, OutlineFunction};
 pub const FACTS_VERSION: u32 = 2;
 
 /// Enough for walking and dropping the deepest tree that [`depth`] lets pass.
-const STACK: usize = 96 << 20;
+pub(crate) const STACK: usize = 96 << 20;
 /// Positions are 32 bits wide in the tree; nobody writes such files.
-const LONGEST: usize = 64 << 20;
+pub(crate) const LONGEST: usize = 64 << 20;
 /// A tree of a text shorter than this is never deeper than can be dropped on [`STACK`].
-const DROPPABLE: usize = 64 << 10;
+pub(crate) const DROPPABLE: usize = 64 << 10;
 
 /// Part of a BLAKE3 hash: long enough that two texts with the same one are the same.
 pub type Digest = [u8; 16];

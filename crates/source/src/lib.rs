@@ -8,10 +8,12 @@
 //! hold them are called, and where in the file each instruction says it is.
 
 mod capture;
+mod decode;
 mod depth;
 pub mod facts;
 mod linetable;
 mod locations;
+pub mod outline;
 mod plan;
 mod writer;
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from dx_py_test_runner.select.closure import Graph, Loaded, absolute
 from dx_py_test_runner.select.outline import Outline
-from dx_py_test_runner.select.touching import CALLS, DERIVES, PUTS, WRAPS, Statement
+from dx_py_test_runner.select.touching import ANY, CALLS, DERIVES, PUTS, WRAPS, Statement
 
 _HARMLESS = frozenset(
     {"pytest", "_pytest", "unittest", "warnings", "atexit", "collections", "numbers", "abc", "typing", "logging", "faulthandler", "hypothesis", "random"}
@@ -75,7 +75,7 @@ class Effects:
             return False
         if how in (CALLS, WRAPS) and "." not in rest.removesuffix(".*"):
             outline = self.graph.outline_of(self.graph.modules[target])
-            return outline is not None and rest.removesuffix(".*") in outline.touches.registers
+            return outline is not None and not {rest.removesuffix(".*"), ANY}.isdisjoint(outline.touches.registers)
         return True
 
     def _remembers_classes(self, target: str) -> bool:

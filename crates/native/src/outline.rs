@@ -1,0 +1,61 @@
+//! The outline of a file's text, as plain Python objects.
+
+use dx_py_source::outline::{outline_of_bytes, outline_of_text, Digest, Outline, Reading, Statement};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+
+/// What a file's content tells of what it needs and leaves, as :class:`dx_py_test_runner.select.outline.Outline` takes it; None if it is no Python;
+/// the name of its encoding, if that is not known here.
+///
+/// :param decoded: it is UTF-8 whatever it says.
+/// :raises ValueError: it was said to be UTF-8, and is not.
+#[pyfunction]
+#[pyo3(signature = (content, /, *, decoded = false))]
+pub fn outline_of<'py>(py: Python<'py>, content: &[u8], decoded: bool) -> PyResult<Bound<'py, PyAny>> {
+    let minor = py.version_info().minor;
+    let read = if decoded {
+        let text = std::str::from_utf8(content).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        py.detach(|| outline_of_text(text, minor))
+    } else {
+        py.detach(|| outline_of_bytes(content, minor))
+    };
+    match read {
+        Reading::Outline(found) => Ok(plain(py, &found)?.into_any()),
+        Reading::Encoded(name) => Ok(PyString::new(py, name).into_any()),
+        Reading::NoPython => Ok(py.None().into_bound(py)),
+    }
+}
+
+fn plain<'py>(py: Python<'py>, found: &Outline) -> PyResult<Bound<'py, PyTuple>> {
+    let bodies = found.bodies.iter().map(|(name, digest)| (name, hexadecimal(digest)));
+    let statements = found.touches.statements.iter().map(|one| statement(py, one)).collect::<PyResult<Vec<_>>>()?;
+    let touches = (PyTuple::new(py, statements)?, PyTuple::new(py, &found.touches.registers)?, found.touches.derived);
+    (
+        imports(py, &found.imports)?,
+        PyTuple::new(py, &found.names)?,
+        found.dynamic,
+        hexadecimal(&found.level),
+        PyTuple::new(py, bodies.collect::<Vec<_>>())?,
+        PyTuple::new(py, &found.keepers)?,
+        PyTuple::new(py, &found.handed)?,
+        imports(py, &found.loads)?,
+        touches,
+    )
+        .into_pyobject(py)
+}
+
+fn imports<'py>(py: Python<'py>, found: &[(u32, String, Vec<String>)]) -> PyResult<Bound<'py, PyTuple>> {
+    let rows = found.iter().map(|(level, module, names)| Ok((level, module, PyTuple::new(py, names)?)));
+    PyTuple::new(py, rows.collect::<PyResult<Vec<_>>>()?)
+}
+
+fn statement<'py>(py: Python<'py>, one: &Statement) -> PyResult<Bound<'py, PyTuple>> {
+    let touched = one.touched.iter().map(|(how, level, name)| (how.word(), level, name));
+    let touched = PyTuple::new(py, touched.collect::<Vec<_>>())?;
+    (touched, hexadecimal(&one.effect), PyTuple::new(py, &one.needs)?).into_pyobject(py)
+}
+
+fn hexadecimal(digest: &Digest) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}

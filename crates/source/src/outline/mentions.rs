@@ -1,0 +1,280 @@
+//! What a file mentions: imports, and names that may be modules.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::tree::{Field, Id, Kind, Tree, Value, LOAD};
+use super::Import;
+
+/// Functions that import what their first argument names.
+const IMPORTERS: [&str; 3] = ["import_module", "__import__", "importorskip"];
+
+/// Functions by which modules are reached that no import statement names.
+#[rustfmt::skip]
+const LOOKERS: [&str; 15] = [
+    "exec", "run_path", "run_module", "find_spec", "spec_from_file_location", "entry_points", "load_module", "exec_module", "iter_modules",
+    "walk_packages", "import_string", "import_from_string", "resolve_name", "locate", "find_loader",
+];
+
+/// Functions that reach what is in their first argument, be it a package, by names that may be computed.
+const NAMESPACES: [&str; 4] = ["getattr", "vars", "dir", "getmembers"];
+
+/// Strings that are as long, in characters, are no names.
+const LONG: usize = 200;
+
+pub(super) struct Mentions {
+    pub(super) imports: Vec<Import>,
+    pub(super) names: Vec<String>,
+    pub(super) dynamic: bool,
+}
+
+pub(super) fn mentions(tree: &Tree) -> Mentions {
+    let mut finder = Finder::new(tree);
+    let (mut id, end) = (0, tree.node(0).end);
+    while id < end {
+        id = finder.visit(id);
+    }
+    let mut seen = HashSet::new();
+    finder.imports.retain(|import| seen.insert(import.clone()));
+    Mentions { imports: finder.imports, names: finder.names.into_iter().collect(), dynamic: finder.dynamic }
+}
+
+/// Import statements that are neither in a function nor on a condition.
+pub(super) fn certain_imports(tree: &Tree) -> Vec<Import> {
+    let (mut found, mut id) = (Vec::new(), 1);
+    while id < tree.node(0).end {
+        let node = tree.node(id);
+        match node.kind {
+            Kind::Import => {
+                found.extend(aliases(tree, id).map(|(name, _)| (0, name.to_owned(), Vec::new())));
+            }
+            Kind::ImportFrom => found.push(import_from(tree, id)),
+            _ => {}
+        }
+        let goes_in = matches!(node.kind, Kind::ClassDef | Kind::With | Kind::Try);
+        id = if goes_in { id + 1 } else { node.end };
+    }
+    found
+}
+
+fn import_from(tree: &Tree, id: Id) -> Import {
+    let (module, level) = source(tree, id);
+    (level, module.unwrap_or("").to_owned(), aliases(tree, id).map(|(name, _)| name.to_owned()).collect())
+}
+
+/// The module and the level of a `from … import`.
+pub(super) fn source<'a>(tree: &Tree<'a>, id: Id) -> (Option<&'a str>, u32) {
+    match tree.node(id).value {
+        Value::From(module, level) => (module, level),
+        _ => (None, 0),
+    }
+}
+
+/// The names of an import statement, each with the one that it gets.
+pub(super) fn aliases<'t, 'a>(tree: &'t Tree<'a>, id: Id) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + 't {
+    tree.children(id).filter_map(|alias| match tree.node(alias).value {
+        Value::Alias(name, renamed) => Some((name, renamed)),
+        _ => None,
+    })
+}
+
+/// What each name stands for that an import binds: its level and a dotted name.
+pub(super) fn bound_by_import<'a>(tree: &Tree<'a>, id: Id) -> Vec<(&'a str, (u32, String))> {
+    let mut found = Vec::new();
+    match tree.kind(id) {
+        Kind::Import => {
+            for (name, renamed) in aliases(tree, id) {
+                let first = name.split('.').next().unwrap_or(name);
+                found.push(match renamed {
+                    Some(renamed) => (renamed, (0, name.to_owned())),
+                    None => (first, (0, first.to_owned())),
+                });
+            }
+        }
+        Kind::ImportFrom => {
+            let (module, level) = source(tree, id);
+            for (name, renamed) in aliases(tree, id) {
+                let full = module.map_or_else(|| name.to_owned(), |module| format!("{module}.{name}"));
+                found.push((renamed.unwrap_or(name), (level, full)));
+            }
+        }
+        _ => {}
+    }
+    found
+}
+
+struct Finder<'t, 'a> {
+    tree: &'t Tree<'a>,
+    imports: Vec<Import>,
+    names: BTreeSet<String>,
+    dynamic: bool,
+    aliases: HashMap<&'a str, String>,
+    /// What names stand for that may be packages: the level and the name of an import.
+    bound: HashMap<&'a str, (u32, String)>,
+}
+
+impl<'t, 'a> Finder<'t, 'a> {
+    fn new(tree: &'t Tree<'a>) -> Self {
+        let (aliases, bound) = (HashMap::new(), HashMap::new());
+        Self { tree, imports: Vec::new(), names: BTreeSet::new(), dynamic: false, aliases, bound }
+    }
+
+    /// Look at a node; gives the one to look at next.
+    fn visit(&mut self, id: Id) -> Id {
+        let node = self.tree.node(id);
+        match node.kind {
+            Kind::Import => self.import(id),
+            Kind::ImportFrom => self.import_from(id),
+            Kind::Constant => {
+                self.constant(id);
+                id + 1
+            }
+            Kind::Name => {
+                // Not called here, but wherever it is handed to.
+                self.dynamic |= node.flag == LOAD && IMPORTERS.contains(&node.name());
+                id + 1
+            }
+            Kind::Attribute => self.attribute(id),
+            Kind::Call => self.call(id),
+            _ => id + 1,
+        }
+    }
+
+    fn import(&mut self, id: Id) -> Id {
+        for (name, renamed) in aliases(self.tree, id) {
+            self.imports.push((0, name.to_owned(), Vec::new()));
+            if let Some(renamed) = renamed {
+                self.aliases.insert(renamed, name.to_owned());
+            }
+        }
+        self.bound.extend(bound_by_import(self.tree, id));
+        self.tree.node(id).end
+    }
+
+    fn import_from(&mut self, id: Id) -> Id {
+        self.imports.push(import_from(self.tree, id));
+        let (module, level) = source(self.tree, id);
+        for (name, renamed) in aliases(self.tree, id) {
+            let is_renamed = renamed.is_some_and(|renamed| renamed != name);
+            self.dynamic |= (module == Some("sys") && name == "modules")
+                || (is_renamed && (IMPORTERS.contains(&name) || LOOKERS.contains(&name)));
+            if level == 0 {
+                self.aliases.insert(renamed.unwrap_or(name), format!("{}.{name}", module.unwrap_or("")));
+            }
+        }
+        self.bound.extend(bound_by_import(self.tree, id));
+        self.tree.node(id).end
+    }
+
+    fn constant(&mut self, id: Id) {
+        let Some(text) = self.tree.text(id) else { return };
+        let value = &*text.value;
+        // A character takes four bytes at most.
+        if text.raw.is_empty() && value.len() < 4 * LONG && is_dotted(value) && value.chars().count() < LONG {
+            self.names.insert(value.trim_end_matches('.').to_owned());
+        }
+    }
+
+    fn attribute(&mut self, id: Id) -> Id {
+        let node = self.tree.node(id);
+        if IMPORTERS.contains(&node.name()) {
+            self.dynamic = true;
+        } else if node.name() == "__dict__" {
+            self.take_all(id + 1);
+        }
+        let (mut parts, mut value) = (vec![node.name()], id + 1);
+        while self.tree.kind(value) == Kind::Attribute {
+            parts.push(self.tree.node(value).name());
+            value += 1;
+        }
+        if self.tree.kind(value) != Kind::Name {
+            return value;
+        }
+        let name = self.tree.node(value).name();
+        let first = self.aliases.get(name).map_or(name, String::as_str);
+        self.dynamic |= first == "sys" && parts.last() == Some(&"modules");
+        parts.push(first);
+        parts.reverse();
+        self.names.insert(parts.join("."));
+        node.end
+    }
+
+    fn call(&mut self, id: Id) -> Id {
+        let function = id + 1;
+        let name = self.tree.last_name(function);
+        if LOOKERS.contains(&name) {
+            self.dynamic = true;
+        } else if IMPORTERS.contains(&name) {
+            let first = self.tree.child(id, Field::Args).and_then(|first| self.tree.text(first));
+            // A name with half a pair of surrogates is nobody's.
+            match first.filter(|text| text.raw.is_empty()) {
+                Some(text) => {
+                    let rest = text.value.trim_start_matches('.');
+                    let level = (text.value.len() - rest.len()) as u32;
+                    self.imports.push((level, rest.to_owned(), Vec::new()));
+                }
+                None => self.dynamic = true,
+            }
+            let is_attribute = self.tree.kind(function) == Kind::Attribute;
+            return if is_attribute { function + 1 } else { self.tree.node(function).end };
+        } else if NAMESPACES.contains(&name) {
+            let mut arguments = self.tree.children_in(id, Field::Args);
+            if let Some(first) = arguments.next() {
+                let named = arguments.next().is_some_and(|second| self.tree.kind(second) == Kind::Constant);
+                if !(name == "getattr" && named) {
+                    self.take_all(first);
+                }
+            }
+        }
+        function
+    }
+
+    /// All that is in what an expression stands for, if that may be a package.
+    fn take_all(&mut self, mut id: Id) {
+        let mut below = Vec::new();
+        while self.tree.kind(id) == Kind::Attribute {
+            below.push(self.tree.node(id).name());
+            id += 1;
+        }
+        if self.tree.kind(id) != Kind::Name {
+            return;
+        }
+        if let Some((level, target)) = self.bound.get(self.tree.node(id).name()) {
+            below.push(target);
+            below.reverse();
+            self.imports.push((*level, below.join("."), vec!["*".to_owned()]));
+        }
+    }
+}
+
+/// Whether a text is words with dots between them, and perhaps one behind the last.
+fn is_dotted(text: &str) -> bool {
+    let words = text.strip_suffix('.').unwrap_or(text);
+    words.split('.').all(|word| {
+        let mut characters = word.chars();
+        characters.next().is_some_and(|first| is_word(first) && !is_digit(first)) && characters.all(is_word)
+    })
+}
+
+fn is_word(character: char) -> bool {
+    character == '_' || character.is_alphanumeric()
+}
+
+/// Also of fractions and their like, with which no name begins.
+fn is_digit(character: char) -> bool {
+    character.is_numeric() && !character.is_alphabetic()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_dotted;
+
+    #[test]
+    fn dotted_names() {
+        for name in ["a", "a.b", "a.b.", "_.a1", "é.ñ", "__init__"] {
+            assert!(is_dotted(name), "{name}");
+        }
+        for name in ["", ".", ".a", "a..", "a..b", "1a", "a.1", "a b", "a-b", "²", "a\n"] {
+            assert!(!is_dotted(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+"""What an outline is (`select/outline.py`), made by walking the nodes of `ast`: many times slower than what is made natively, and what that must agree with."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from reference_keeping import handed, keepers, short_hash
+from reference_touching import touches
+
+from dx_py_test_runner.select.outline import NO_PYTHON, Outline
+
+
+def outline(text: bytes) -> Outline:
+    """The outline of a file with this text. One that is no Python needs nothing."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return NO_PYTHON
+    finder = _Finder()
+    finder.visit(tree)
+    imports, names = tuple(dict.fromkeys(finder.imports)), tuple(sorted(finder.names))
+    kept, given = tuple(sorted(set(keepers(tree)))), tuple(sorted(set(handed(tree))))
+    loads, touched = tuple(_certain_imports(tree)), touches(tree)
+    bodies: dict[str, str] = {}
+    _take_bodies(tree, "", bodies)
+    return Outline(imports, names, finder.dynamic, _hash(tree), tuple(sorted(bodies.items())), kept, given, loads, touched)
+
+
+def _certain_imports(node: ast.AST) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+    """Import statements that are neither in a function nor on a condition."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from ((0, alias.name, ()) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            yield (child.level, child.module or "", tuple(alias.name for alias in child.names))
+        elif isinstance(child, (ast.ClassDef, ast.With, ast.Try)):
+            yield from _certain_imports(child)
+
+
+def _hash(*nodes: ast.AST) -> str:
+    return short_hash("".join(map(ast.dump, nodes)))
+
+
+def _take_bodies(node: ast.AST, prefix: str, bodies: dict[str, str]) -> None:
+    """Take the bodies of all functions out of a tree, the innermost first."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            name = prefix + child.name
+            _take_bodies(child, f"{name}.<locals>.", bodies)
+            own = _hash(*child.body)
+            # Functions of one name, as those of a property, are one to whoever only knows their names.
+            bodies[name] = own if name not in bodies else short_hash(f"{bodies[name]}{own}")
+            seen = child.body[:1] if ast.get_docstring(child, clean=False) is not None else []
+            yields = any(isinstance(part, (ast.Yield, ast.YieldFrom)) for part in _own_nodes(child))
+            child.body = [*seen, ast.Expr(ast.Constant(yields))]
+        elif isinstance(child, ast.ClassDef):
+            _take_bodies(child, f"{prefix}{child.name}.", bodies)
+        else:
+            _take_bodies(child, prefix, bodies)
+
+
+def _own_nodes(function: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a function without those of functions within it."""
+    for child in ast.iter_child_nodes(function):
+        yield child
+        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            yield from _own_nodes(child)
+
+
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\.?")
+
+_IMPORTERS = {"import_module": 0, "__import__": 0, "importorskip": 0}
+"""Functions that import what their first argument names."""
+
+_LOOKERS = frozenset(
+    {"exec", "run_path", "run_module", "find_spec", "spec_from_file_location", "entry_points", "load_module", "exec_module"}
+    | {"iter_modules", "walk_packages", "import_string", "import_from_string", "resolve_name", "locate", "find_loader"}
+)
+"""Functions by which modules are reached that no import statement names."""
+
+_NAMESPACES = frozenset({"getattr", "vars", "dir", "getmembers"})
+"""Functions that reach what is in their first argument, be it a package, by names that may be computed."""
+
+
+class _Finder(ast.NodeVisitor):
+    def __init__(self) -> None:
+        self.imports: list[tuple[int, str, tuple[str, ...]]] = []
+        self.names: set[str] = set()
+        self.dynamic = False
+        self._aliases: dict[str, str] = {}
+        self._bound: dict[str, tuple[int, str]] = {}
+        """What names stand for that may be packages: the level and the name of an import."""
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            self.imports.append((0, alias.name, ()))
+            if alias.asname:
+                self._aliases[alias.asname] = alias.name
+            name = alias.asname or alias.name.partition(".")[0]
+            self._bound[name] = (0, alias.name if alias.asname else name)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        self.imports.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
+        for alias in node.names:
+            self._bound[alias.asname or alias.name] = (node.level, f"{node.module}.{alias.name}" if node.module else alias.name)
+            renamed = alias.asname not in (None, alias.name)
+            if (node.module, alias.name) == ("sys", "modules") or (renamed and (alias.name in _IMPORTERS or alias.name in _LOOKERS)):
+                self.dynamic = True
+            if not node.level:
+                self._aliases[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, str) and len(node.value) < 200 and _DOTTED.fullmatch(node.value):
+            self.names.add(node.value.rstrip("."))
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if node.id in _IMPORTERS and isinstance(node.ctx, ast.Load):
+            self.dynamic = True  # not called here, but wherever it is handed to
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        if node.attr in _IMPORTERS:
+            self.dynamic = True
+        elif node.attr == "__dict__":
+            self._take_all(node.value)
+        parts, value = [node.attr], node.value
+        while isinstance(value, ast.Attribute):
+            parts.append(value.attr)
+            value = value.value
+        if isinstance(value, ast.Name):
+            first = self._aliases.get(value.id, value.id)
+            if (first, parts[-1]) == ("sys", "modules"):
+                self.dynamic = True
+            self.names.add(".".join([first, *reversed(parts)]))
+        else:
+            self.visit(value)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if name in _LOOKERS:
+            self.dynamic = True
+        elif name in _IMPORTERS:
+            first = node.args[0] if node.args else None
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                level = len(first.value) - len(first.value.lstrip("."))
+                self.imports.append((level, first.value[level:], ()))
+            else:
+                self.dynamic = True
+            for child in (*([node.func.value] if isinstance(node.func, ast.Attribute) else []), *node.args, *node.keywords):
+                self.visit(child)
+            return
+        elif name in _NAMESPACES and node.args and not (name == "getattr" and isinstance(node.args[1:2] and node.args[1], ast.Constant)):
+            self._take_all(node.args[0])
+        self.generic_visit(node)
+
+    def _take_all(self, node: ast.AST) -> None:
+        """All that is in what an expression stands for, if that may be a package."""
+        below: list[str] = []
+        while isinstance(node, ast.Attribute):
+            below.insert(0, node.attr)
+            node = node.value
+        if isinstance(node, ast.Name) and node.id in self._bound:
+            level, target = self._bound[node.id]
+            self.imports.append((level, ".".join([target, *below]), ("*",)))
