@@ -165,7 +165,7 @@ impl<'t, 'a> Writer<'t, 'a> {
             Value::Float(bits) => self.tagged(10, bits),
             Value::Imaginary(bits) => self.tagged(11, bits),
             Value::Boolean(value) => self.bytes.extend([12, u8::from(value)]),
-            Value::NoneValue => self.bytes.push(13),
+            Value::Null => self.bytes.push(13),
             Value::Ellipsis => self.bytes.push(14),
         }
     }

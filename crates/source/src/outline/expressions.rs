@@ -47,7 +47,7 @@ impl<'a> Builder<'a> {
             Expr::TString(one) => self.t_string(field, one),
             Expr::NumberLiteral(one) => self.number(field, &one.value),
             Expr::BooleanLiteral(one) => self.leaf(Kind::Constant, field, 0, Value::Boolean(one.value)),
-            Expr::NoneLiteral(_) => self.leaf(Kind::Constant, field, 0, Value::NoneValue),
+            Expr::NoneLiteral(_) => self.leaf(Kind::Constant, field, 0, Value::Null),
             Expr::EllipsisLiteral(_) => self.leaf(Kind::Constant, field, 0, Value::Ellipsis),
             _ => self.compound(field, expression),
         }

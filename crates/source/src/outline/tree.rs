@@ -72,7 +72,7 @@ pub(super) enum Value<'a> {
     Float(u64),
     Imaginary(u64),
     Boolean(bool),
-    NoneValue,
+    Null,
     Ellipsis,
 }
 
