@@ -31,6 +31,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 TIMEOUT = 600
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 # ---- the suites
@@ -176,7 +177,7 @@ class Place:
             command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
         )
         elapsed = time.perf_counter() - start
-        counts = re.findall(self.program.count, done.stdout + done.stderr)
+        counts = re.findall(self.program.count, COLOURS.sub("", done.stdout + done.stderr))
         if done.returncode != 0 or not counts or int(counts[-1]) != self.tests:
             last = (done.stdout + done.stderr).strip().splitlines()[-1:] or ["nothing printed"]
             self.failure = f"exit {done.returncode}: {last[0].strip()[:90]}"
