@@ -95,12 +95,19 @@ def refusal(session: Any, collection: Collection, read: frozenset[str]) -> str:
 
     :param read: options that code of the project has read.
     """
-    config = session.config
-    option = config.option
+    why = _refusal_of_request(session.config, read)
+    if why:
+        return why
     if collection.inputs is None:
         return collection.unknown
     if session.testsfailed or session.shouldstop or session.shouldfail:
         return "collecting has failed"
+    return ""
+
+
+def _refusal_of_request(config: Any, read: frozenset[str]) -> str:
+    """Why the collection of such a request is never kept, or ''. Known before the items are changed: then nobody need record that."""
+    option = config.option
     if any(getattr(option, name, None) for name in _CHOSEN_BY_HISTORY) or option.changed is not None:
         return "the run has chosen by more than files and names"
     if any("::" in argument for argument in config.args):
@@ -155,7 +162,7 @@ def keep(session: Any, job: Job, collection: Collection, read: frozenset[str]) -
 
 def is_kept(config: Any, job: Job, collection: Collection, read: frozenset[str]) -> bool:
     """Whether a run from the same level has written the same; also where nothing can be kept."""
-    if folder(job.env) is None:
+    if folder(job.env) is None or _refusal_of_request(config, read):
         return True
     try:
         asked = Asked.of(config, job)

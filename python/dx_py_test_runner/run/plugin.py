@@ -216,7 +216,8 @@ class RunPlugin:
             self._stop_recording()
         selects = config.option.affected or config.option.changed is not None or settings.records(config)
         everything = list(items)
-        if not hooks_matter:
+        if selects and not hooks_matter:
+            # Only then is anybody asked what it was: hypothesis looks at every module's path here.
             self.recorder.follow_hooks()
         result = yield
         if hooks_matter:
