@@ -70,6 +70,16 @@ pub fn build() -> String {
 
 /// *scanned* are the tests that the texts tell of; *collections* those of the whole and of a part, with their hashes.
 pub fn correct(scene: &Scene, scanned: Vec<TestRow>, collections: [Option<(Collected, Short)>; 2]) -> Corrected {
+    if collections.iter().all(Option::is_none) {
+        let held = vec![[false; 2]; scene.files.len()];
+        return Corrected {
+            tests: scanned,
+            guards: Vec::new(),
+            corrections: Corrections::default(),
+            more_files: Vec::new(),
+            held,
+        };
+    }
     let places = scene.files.iter().enumerate().map(|(number, file)| (file.path, number)).collect();
     let mut work = Work {
         scene,

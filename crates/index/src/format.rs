@@ -6,7 +6,7 @@
 //! pool length u64 | corrections length u64 | text length u64 | facts length u64 | key [16]
 //! checksum of all of this, and of everything but the facts, [32]
 //! guards  × ( path u32, u32 | what u32 | stamp 4 × u64 )                                  what has to be as it was, besides the files
-//! files   × ( path u32, u32 | stamp 4 × u64 | content hash [32] | facts u64, u32 | hash of the facts [16] | path hash u64 | flags u32 )
+//! files   × ( path u32, u32 | stamp 4 × u64 | content hash [32] | facts u64, u32 | checksum of the facts [16] | path hash u64 | flags u32 )
 //!                                                                                         in pytest's order
 //! by hash: files × ( path hash u64 | file u32 )                                           sorted
 //! tests   × ( file u32 | line u32 | id u32, u32 | length of the path in it u32 | words u32, u32 | flags u32 )   in pytest's order
@@ -16,7 +16,7 @@
 //! facts: each file's, encoded
 //! ```
 //!
-//! Numbers are little-endian, hashes are BLAKE3, the checksum is [`crate::checksum`]. Opening checks the places of all tables; what is
+//! Numbers are little-endian, hashes are BLAKE3, checksums are [`crate::checksum`]. Opening checks the places of all tables; what is
 //! not exactly so is treated as if it were not there. The facts are not read on opening: each file's are checked when they are asked for.
 
 use std::ffi::OsStr;
@@ -31,12 +31,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use dx_py_source::facts::{Facts, FACTS_VERSION};
 use memmap2::Mmap;
 
-use crate::checksum::{checksum, CHECKSUM};
+use crate::checksum::{checksum, short_checksum, CHECKSUM};
 use crate::correct::Corrections;
 use crate::stamp::Stamp;
 
 const MAGIC: &[u8; 4] = b"DXTI";
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 const HEADER: usize = 88 + CHECKSUM;
 const GUARD: usize = 44;
 const FILE: usize = 112;
@@ -99,7 +99,7 @@ pub const HAS_TESTS: u32 = 1;
 /// It was, when it was looked at last, as the run that is number N of the corrections has collected it.
 pub const HELD: [u32; 2] = [2, 4];
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FileRow {
     pub path: Vec<u8>,
     pub stamp: Stamp,
@@ -209,7 +209,7 @@ impl Content {
             tables.extend_from_slice(&file.content);
             tables.extend_from_slice(&facts_length.to_le_bytes());
             put_u32(&mut tables, file.facts.len());
-            tables.extend_from_slice(&short_hash(&file.facts));
+            tables.extend_from_slice(&short_checksum(&file.facts));
             tables.extend_from_slice(&hash.to_le_bytes());
             put_u32(&mut tables, (file.flags & !HAS_TESTS | has_tests[number]) as usize);
             facts_length += file.facts.len() as u64;
@@ -558,7 +558,7 @@ impl<'a, B: std::ops::Deref<Target = [u8]>> StoredFile<'a, B> {
     /// The encoded facts, if they are whole.
     pub fn encoded(&self) -> Option<&'a [u8]> {
         let facts = self.index.bytes.get(self.index.facts_range(self.row)?)?;
-        (self.index.bytes.get(self.row + 84..self.row + 100)? == short_hash(facts)).then_some(facts)
+        (self.index.bytes.get(self.row + 84..self.row + 100)? == short_checksum(facts)).then_some(facts)
     }
 
     /// The facts, if they are whole.
@@ -711,7 +711,7 @@ mod tests {
 
     #[test]
     fn other_versions_are_not_believed() {
-        for (at, value) in [(4, 0), (4, 1), (4, 3), (6, 1), (8, 0), (8, 200)] {
+        for (at, value) in [(4, 0), (4, 1), (4, 2), (4, 4), (6, 1), (8, 0), (8, 200)] {
             let mut other = content().to_bytes();
             other[at] = value;
             reseal(&mut other);

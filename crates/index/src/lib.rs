@@ -14,6 +14,7 @@ pub mod project;
 pub mod resolve;
 pub mod settings;
 pub mod stamp;
+mod threads;
 pub mod walk;
 mod words;
 

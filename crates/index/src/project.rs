@@ -4,8 +4,6 @@ use std::ffi::{OsStr, OsString};
 use std::ops::Deref;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use dx_py_source::facts::{facts_of_bytes, Facts};
 use memmap2::Mmap;
@@ -18,6 +16,7 @@ use crate::options::Given;
 use crate::resolve::{self, Source};
 use crate::settings::Settings;
 use crate::stamp::{now, Opened, Stamp};
+use crate::threads::{drop_aside, in_order};
 use crate::walk::{walk, Found};
 
 /// What an index is asked for.
@@ -70,12 +69,6 @@ impl Deref for Bytes {
     }
 }
 
-/// The stack that reading the deepest file needs.
-const STACK: usize = 100 << 20;
-const MOST_THREADS: usize = 16;
-/// Fewer files than this are not worth another thread.
-const PER_THREAD: usize = 32;
-
 impl Project {
     /// The index as the files are now. What is kept of it is written if it has changed; that this may fail changes nothing else.
     pub fn load(request: &Request) -> Self {
@@ -109,7 +102,7 @@ impl Project {
     ) -> Self {
         let began = now();
         let found = walk(&settings, outside);
-        let files = read_all(&found, before, began);
+        let mut files = read_all(&found, before, began);
         let read = files.iter().filter(|file| file.read).count();
         let environment = Environment::read(request.modules);
         let free = (request.lookup)("PYTEST_DISABLE_PLUGIN_AUTOLOAD").is_some_and(|value| !value.is_empty());
@@ -154,9 +147,9 @@ impl Project {
             facts: encode(&Facts::default()),
             flags: 0,
         });
-        let rows = files.into_iter().zip(&corrected.held).map(|(mut file, held)| {
-            file.row.flags = HELD.iter().zip(held).map(|(flag, held)| flag * u32::from(*held)).sum();
-            file.row
+        let rows = files.iter_mut().zip(&corrected.held).map(|(file, held)| {
+            let flags = HELD.iter().zip(held).map(|(flag, held)| flag * u32::from(*held)).sum();
+            FileRow { flags, ..std::mem::take(&mut file.row) }
         });
         let content = Content {
             key,
@@ -167,6 +160,7 @@ impl Project {
             corrections: corrected.corrections,
         };
         let bytes = content.to_bytes();
+        drop_aside(read, (content, files, found));
         if let Some(place) = place {
             let _ = format::write(place, &bytes);
         }
@@ -283,35 +277,10 @@ struct ReadFile {
 
 /// Every file's row and facts: those from before where the stamp or the content is the same.
 fn read_all(found: &Found, before: Option<&Index>, began: u64) -> Vec<ReadFile> {
-    let count = found.files.len();
-    let threads =
-        thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS).min(count.div_ceil(PER_THREAD)).max(1);
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let (mut done, mut text) = (Vec::new(), Vec::with_capacity(1 << 16));
-        loop {
-            let first = next.fetch_add(PER_THREAD / 2, Ordering::Relaxed);
-            if first >= count {
-                return done;
-            }
-            for number in first..count.min(first + PER_THREAD / 2) {
-                done.push((number, read_one(&found.files[number], before, began, &mut text)));
-            }
-        }
-    };
-    let mut all: Vec<(usize, ReadFile)> = thread::scope(|scope| {
-        let spawned: Vec<_> = (0..threads)
-            .filter_map(|_| thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work).ok())
-            .collect();
-        // Where no thread can be had, this one does the work.
-        let mut done = if spawned.is_empty() { work() } else { Vec::new() };
-        for thread in spawned {
-            done.extend(thread.join().unwrap_or_default());
-        }
-        done
-    });
-    all.sort_by_key(|(number, _)| *number);
-    all.into_iter().map(|(_, file)| file).collect()
+    in_order(found.files.len(), |numbers| {
+        let mut text = Vec::with_capacity(1 << 14);
+        numbers.map(|number| read_one(&found.files[number], before, began, &mut text)).collect()
+    })
 }
 
 fn read_one(path: &Path, before: Option<&Index>, began: u64, text: &mut Vec<u8>) -> ReadFile {

@@ -10,6 +10,7 @@ use dx_py_source::facts::{Binding, Bound, Class, Collected, Decorators, Facts, F
 
 use crate::format::{TestRow, EXACT, OPEN_WORDS};
 use crate::settings::Settings;
+use crate::threads::in_order;
 
 /// Raised whenever the same facts give other tests than before.
 pub const VERSION: u32 = 1;
@@ -199,20 +200,19 @@ pub struct Source<'a> {
 /// All tests of the test modules among *files*, which are in pytest's order; `doubted` says that all are provisional.
 pub fn resolve(settings: &Settings, doubted: bool, files: &[Source]) -> Vec<TestRow> {
     let project = Project::new(settings, files);
-    let mut rows = Vec::new();
-    for (number, file) in files.iter().enumerate() {
-        let name = file.path.file_name().and_then(|name| name.to_str()).unwrap_or("");
-        if !settings.is_module(name) {
-            if name == "conftest.py" && is_doubtful_conftest(file.facts) {
-                // There may be others in the whole folder.
-                rows.push(placeholder(number));
-            }
-            continue;
-        }
-        let module = Module::new(&project, number, doubted || project.wild_fixtures);
-        rows.extend(module.tests());
+    in_order(files.len(), |numbers| numbers.flat_map(|number| tests_of(&project, number, doubted)).collect())
+}
+
+/// The tests of one file.
+fn tests_of(project: &Project, number: usize, doubted: bool) -> Vec<TestRow> {
+    let file = &project.files[number];
+    let name = file.path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+    if project.settings.is_module(name) {
+        return Module::new(project, number, doubted || project.wild_fixtures).tests();
     }
-    rows
+    // There may be others in the whole folder.
+    let doubtful = name == "conftest.py" && is_doubtful_conftest(file.facts);
+    doubtful.then(|| placeholder(number)).into_iter().collect()
 }
 
 /// A file, or the folder of a conftest, that may hold tests that are not known.

@@ -1,8 +1,6 @@
 //! The facts of a file's text, as plain Python objects.
 
-use dx_py_source::facts::{
-    self, Binding, Bound as Meaning, Digest, Facts, Marks, Mentions, Place, ProblemKind, FACTS_VERSION,
-};
+use dx_py_source::facts::{self, Binding, Bound as Meaning, Facts, Marks, Mentions, Place, ProblemKind, FACTS_VERSION};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
@@ -30,10 +28,7 @@ pub fn facts_of<'py>(py: Python<'py>, content: &[u8]) -> PyResult<Bound<'py, PyD
     dict.set_item("problems", problems.collect::<Vec<_>>())?;
     let bindings: PyResult<Vec<_>> = found.bindings.iter().map(|one| binding(py, one)).collect();
     dict.set_item("bindings", bindings?)?;
-    dict.set_item("functions", functions(py, &found)?)?;
-    dict.set_item("module", digest(py, &found.outline.module))?;
-    dict.set_item("docs", digest(py, &found.outline.docs))?;
-    dict.set_item("whole", digest(py, &found.outline.whole))?;
+    dict.set_item("whole", PyBytes::new(py, &found.whole))?;
     Ok(dict)
 }
 
@@ -41,14 +36,6 @@ fn imports<'py>(py: Python<'py>, found: &Facts) -> PyResult<Bound<'py, PyList>> 
     let rows = found.imports.iter().map(|one| {
         let Place { in_function, conditional, type_checking, in_try } = one.place;
         (one.level, &*one.module, one.name.as_deref(), one.line, in_function, conditional, type_checking, in_try)
-    });
-    PyList::new(py, rows.collect::<Vec<_>>())
-}
-
-fn functions<'py>(py: Python<'py>, found: &Facts) -> PyResult<Bound<'py, PyList>> {
-    let rows = found.outline.functions.iter().map(|one| {
-        let docs = one.docs.as_ref().map(|docs| digest(py, docs));
-        (&*one.qualname, one.first_line, digest(py, &one.body), docs, mentions(one.mentions))
     });
     PyList::new(py, rows.collect::<Vec<_>>())
 }
@@ -94,10 +81,6 @@ fn plain(words: &[Box<str>]) -> Vec<&str> {
 /// Bits: 1 docstrings, 2 source, 4 code and lines.
 fn mentions(found: Mentions) -> u8 {
     u8::from(found.docs) | u8::from(found.source) << 1 | u8::from(found.code) << 2
-}
-
-fn digest<'py>(py: Python<'py>, digest: &Digest) -> Bound<'py, PyBytes> {
-    PyBytes::new(py, digest)
 }
 
 fn problem_word(kind: ProblemKind) -> &'static str {

@@ -1,4 +1,4 @@
-//! What one Python file says about itself: what it imports, which tests it seems to have, and an outline of its code.
+//! What one Python file says about itself: what it imports, which tests it seems to have, and a hash of its code.
 //!
 //! Everything is read from the text alone. Reading never fails: a file that cannot be parsed gives what could be read of
 //! it, and its problems.
@@ -7,7 +7,7 @@ mod blocks;
 mod ids;
 mod marks;
 mod names;
-mod outline;
+mod tokens;
 mod walk;
 
 use std::borrow::Cow;
@@ -19,10 +19,8 @@ use ruff_text_size::Ranged;
 use crate::depth;
 use crate::writer::{with_plain_line_ends, Lines};
 
-pub use outline::{Outline, OutlineFunction};
-
 /// Raised whenever the same text gives other facts or other hashes than before.
-pub const FACTS_VERSION: u32 = 2;
+pub const FACTS_VERSION: u32 = 3;
 
 /// Enough for walking and dropping the deepest tree that [`depth`] lets pass.
 pub(crate) const STACK: usize = 96 << 20;
@@ -54,7 +52,8 @@ pub struct Facts {
     pub asserts: u32,
     /// What the file mentions anywhere.
     pub mentions: Mentions,
-    pub outline: Outline,
+    /// Hash of all that is no comment and no layout.
+    pub whole: Digest,
     pub problems: Vec<Problem>,
 }
 
@@ -345,7 +344,7 @@ fn facts_parsed(text: &str) -> Facts {
     let mut walk = walk::Walk::new(text, &lines, parsed.suite());
     walk.module();
     let walk::Found { mut facts, spans, docs } = walk.found;
-    outline::outline(text, parsed.tokens(), &lines, &spans, &docs, &mut facts);
+    tokens::look(text, parsed.tokens(), &lines, &spans, &docs, &mut facts);
     for error in parsed.errors().iter().take(20) {
         let line = lines.position(error.range().start()).line;
         facts.problems.push(problem(ProblemKind::Syntax, line, &error.error.to_string()));

@@ -37,18 +37,6 @@ class DynamicImport(NamedTuple):
     line: int
 
 
-class Function(NamedTuple):
-    """A function or method, at any depth."""
-
-    qualname: str
-    first_line: int
-    """As ``co_firstlineno``."""
-    body: bytes
-    """Hash of the body without its docstring; functions inside are part of it."""
-    docs: bytes | None
-    mentions: int
-
-
 class Bound(NamedTuple):
     """What a name of the module, or of a class in it, is bound to."""
 
@@ -68,24 +56,13 @@ class Bound(NamedTuple):
 class Facts:
     """The facts of one file. Never fails to be made: a broken file has :attr:`problems`."""
 
-    __slots__ = ("_found", "bindings", "dynamic_imports", "functions", "imports")
+    __slots__ = ("_found", "bindings", "dynamic_imports", "imports")
 
     def __init__(self, content: bytes) -> None:
         self._found = found = _native.facts_of(content)
         self.imports = [Import(*row) for row in found["imports"]]
         self.dynamic_imports = [DynamicImport(*row) for row in found["dynamic_imports"]]
-        self.functions = [Function(*row) for row in found["functions"]]
         self.bindings = [Bound(*row) for row in found["bindings"]]
-
-    @property
-    def module(self) -> bytes:
-        """Hash of all that importing the module runs: all but bodies of functions and docstrings."""
-        return self._found["module"]
-
-    @property
-    def docs(self) -> bytes:
-        """Hash of all docstrings."""
-        return self._found["docs"]
 
     @property
     def whole(self) -> bytes:
@@ -118,5 +95,5 @@ class Facts:
 
     @property
     def problems(self) -> list[tuple[str, int, str]]:
-        """Kind (``syntax``, ``excessive``, ``encoding``), line (0: the file as a whole), words. With any, hashes say nothing reliable."""
+        """Kind (``syntax``, ``excessive``, ``encoding``), line (0: the file as a whole), words. With any, the hash says nothing reliable."""
         return self._found["problems"]

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -222,11 +220,7 @@ fn broken_files_give_facts_and_problems() {
     assert!(facts_of_bytes(b"#!/usr/bin/python\n# vim: set fileencoding=utf-8 :\nimport a").is_whole());
 }
 
-// ---- the outline
-
-fn bodies(text: &str) -> BTreeMap<String, Digest> {
-    facts(text).outline.functions.into_iter().map(|one| (one.qualname.into(), one.body)).collect()
-}
+// ---- the tokens
 
 const SAMPLE: &str = "\
 '''Module.'''
@@ -256,69 +250,44 @@ async def last() -> int: yield 2
 ";
 
 #[test]
-fn functions_begin_where_their_code_does() {
-    let outline = facts(SAMPLE).outline;
-    let found: Vec<_> =
-        outline.functions.iter().map(|one| (&*one.qualname, one.first_line, one.docs.is_some())).collect();
-    let expected = [
-        ("first", 6, true),
-        ("first.<locals>.inner", 9, false),
-        ("A.method", 17, false),
-        ("A.inline", 22, false),
-        ("last", 24, false),
+fn an_edit_changes_the_hash_but_of_comments_and_layout() {
+    let whole = |text: &str| facts(text).whole;
+    let edits = [
+        ("return x", "return y", true),
+        ("def inner()", "def inner(z)", true),
+        ("self.value = }", "self.value= }", true),
+        ("        if self.value:\n            return", "        if self.value: return", true),
+        ("(1)", "(2)", true),
+        ("-> int", "-> str", true),
+        ("yield 2", "return 2", true),
+        ("First.", "Other.", true),
+        ("'''Module.'''\n", "", true),
+        ("    return inner\n", "    # why\n\n    return inner  # that\n", false),
+        ("first(x, y=2)", "first(  x,\n  y = 2)", false),
+        ("\n", "\r\n", false),
     ];
-    assert_eq!(found, expected);
-    assert!(function(SAMPLE).is_generator);
-}
-
-/// The functions whose bodies an edit changes, `module`, and `docs`.
-fn changed(old: &str, new: &str) -> Vec<String> {
-    changed_between(SAMPLE, &SAMPLE.replacen(old, new, 1))
-}
-
-fn changed_between(before: &str, after: &str) -> Vec<String> {
-    let (one, two) = (facts(before).outline, facts(after).outline);
-    let (old, new) = (bodies(before), bodies(after));
-    let mut found: Vec<String> = old.keys().filter(|name| old.get(*name) != new.get(*name)).cloned().collect();
-    found.extend((one.module != two.module).then(|| "module".to_owned()));
-    found.extend((one.docs != two.docs).then(|| "docs".to_owned()));
-    found
+    for (old, new, changes) in edits {
+        assert_eq!(whole(SAMPLE) != whole(&SAMPLE.replacen(old, new, 1)), changes, "{old:?} -> {new:?}");
+    }
+    let (inside, outside) =
+        ("class A:\n    def f(self): pass\n    x = 1\n", "class A:\n    def f(self): pass\nx = 1\n");
+    assert_ne!(whole(inside), whole(outside));
 }
 
 #[test]
-fn an_edit_changes_what_it_is_in() {
-    let cases: &[(&str, &str, &[&str])] = &[
-        ("return x", "return y", &["first", "first.<locals>.inner"]),
-        ("return inner", "return None", &["first"]),
-        ("def inner()", "def inner(z)", &["first"]),
-        ("return 1", "return 2", &["A.inline"]),
-        ("self.value = }", "self.value= }", &["A.method"]),
-        ("            return f", "            x\n            return f", &["A.method"]),
-        ("        if self.value:\n            return", "        if self.value: return", &["A.method"]),
-        ("def inline(self): return 1", "def inline(self):\n        return 1", &["A.inline"]),
-        ("y=2", "y=3", &["module"]),
-        ("(1)", "(2)", &["module"]),
-        ("-> int", "-> str", &["module"]),
-        ("    value = 1", "    value = 2", &["module"]),
-        ("LIMIT = 3", "LIMIT = 4", &["module"]),
-        ("import a", "import b", &["module"]),
-        ("yield 2", "return 2", &["last", "module"]),
-        ("First.", "Other.", &["docs"]),
-        ("    '''First.'''\n", "", &["docs"]),
-        ("'''Class.'''", "'''Other.'''", &["docs"]),
-        ("'''Module.'''\n", "", &["docs"]),
-        ("    return inner\n", "    # why\n\n    return inner  # that\n", &[]),
-        ("first(x, y=2)", "first(  x,\n  y = 2)", &[]),
-        ("\n", "\r\n", &[]),
-    ];
-    for (old, new, expected) in cases {
-        assert_eq!(changed(old, new), *expected, "{old:?} -> {new:?}");
-    }
+fn a_function_that_yields_is_a_generator() {
+    let is_generator = |text: &str| {
+        let found = facts(text).bindings;
+        matches!(&found[0].bound, Bound::Function(function) if function.is_generator)
+    };
+    assert!(is_generator("def f(): yield\nx = 1\n"));
+    assert!(!is_generator("def f():\n    def g(): yield\n    return g\n"));
+    assert!(!is_generator("def f():\n    return g\nasync def g(): yield\n"));
 }
 
 #[test]
 fn the_whole_has_docstrings_in_their_places() {
-    let whole = |text: &str| facts(text).outline.whole;
+    let whole = |text: &str| facts(text).whole;
     let text = "class A:\n    'One.'\n    x = 1\nclass B:\n    x = 2\n";
     assert_eq!(whole(text), whole("# why\nclass A:\n    'One.'  # so\n\n    x  =  1\nclass B:\n    x = 2\n"));
     let others = [
@@ -333,25 +302,13 @@ fn the_whole_has_docstrings_in_their_places() {
 }
 
 #[test]
-fn what_leaves_a_class_is_module_code() {
-    let (inside, outside) =
-        ("class A:\n    def f(self): pass\n    x = 1\n", "class A:\n    def f(self): pass\nx = 1\n");
-    assert_eq!(changed_between(inside, outside), ["module"]);
-    let block = inside.replace("f(self): pass", "f(self):\n        pass");
-    assert_eq!(changed_between(&block, &outside.replace("f(self): pass", "f(self):\n        pass")), ["module"]);
-}
-
-#[test]
 fn what_reads_source_is_said() {
-    let outline = facts(
-        "def f():\n    def g(): return h.__doc__\ndef i(): return x.__code__\ndef j(): return getattr(x, '__doc__')\n",
-    )
-    .outline;
-    let docs: Vec<_> = outline.functions.iter().map(|one| one.mentions.docs).collect();
-    assert_eq!(docs, [true, true, false, true]);
-    assert!(outline.functions[2].mentions.code);
-    assert!(facts("import inspect\n").mentions.source);
-    assert_eq!(facts("def f(): return doc\n").mentions, Mentions::default());
+    let found = |text: &str| facts(text).mentions;
+    assert_eq!(found("def f():\n    def g(): return h.__doc__\n"), Mentions { docs: true, ..Mentions::default() });
+    assert!(found("def i(): return x.__code__\n").code);
+    assert!(found("def j(): return getattr(x, '__doc__')\n").docs);
+    assert!(found("import inspect\n").source);
+    assert_eq!(found("def f(): return doc\n"), Mentions::default());
 }
 
 fn words() -> impl Strategy<Value = String> {
@@ -441,12 +398,6 @@ fn modules() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(statement, 0..5).prop_map(|blocks| blocks.concat())
 }
 
-fn outline_without_lines(text: &str) -> Outline {
-    let mut outline = facts(text).outline;
-    outline.functions.iter_mut().for_each(|one| one.first_line = 0);
-    outline
-}
-
 proptest! {
     #[test]
     fn any_text_does_no_harm(text in ".{0,200}") {
@@ -461,8 +412,7 @@ proptest! {
 
     #[test]
     fn any_words_do_no_harm(text in words()) {
-        let found = facts(&text);
-        prop_assert!(found.outline.functions.len() <= text.len());
+        facts(&text);
     }
 
     #[test]
@@ -474,26 +424,17 @@ proptest! {
         after.insert(place, inserted.to_owned());
         let inside_string = lines[..place].join("\n").matches("'''").count() % 2 == 1;
         prop_assume!(!inside_string);
-        prop_assert_eq!(outline_without_lines(&text), outline_without_lines(&(after.join("\n") + "\n")), "{}", text);
+        prop_assert_eq!(facts(&text).whole, facts(&(after.join("\n") + "\n")).whole, "{}", text);
     }
 
     #[test]
-    fn what_follows_a_statement_on_its_line_changes_its_function_and_those_around(lines in modules(), place in any::<prop::sample::Index>()) {
+    fn a_statement_that_is_another_changes_the_hash(lines in modules(), place in any::<prop::sample::Index>()) {
         let text = lines.join("\n") + "\n";
         let candidates: Vec<usize> = (0..lines.len()).filter(|&at| lines[at].trim() == "x = 1").collect();
         prop_assume!(!candidates.is_empty());
         let at = candidates[place.index(candidates.len())];
         let mut after = lines.clone();
         after[at] = after[at].replace("x = 1", "x = 2");
-        let (one, two) = (facts(&text).outline, facts(&(after.join("\n") + "\n")).outline);
-        let changed: Vec<(usize, &str)> = one.functions.iter().zip(&two.functions).enumerate()
-            .filter(|(_, (before, after))| before.body != after.body).map(|(number, (before, _))| (number, &*before.qualname)).collect();
-        let line = lines[..=at].join("\n").matches('\n').count() as u32 + 1;
-        // Each changed one encloses the next, begins before the edit, and something changed somewhere.
-        prop_assert!(changed.iter().all(|(number, _)| one.functions[*number].first_line <= line));
-        prop_assert!(changed.windows(2).all(|two| two[1].1.starts_with(two[0].1)), "{:?} in {}", changed, text);
-        let depth = lines[at].len() - lines[at].trim_start().len();
-        prop_assert_eq!(changed.is_empty(), one.module != two.module, "{}", text);
-        prop_assert!(depth > 0 || changed.is_empty());
+        prop_assert_ne!(facts(&text).whole, facts(&(after.join("\n") + "\n")).whole, "{}", text);
     }
 }

@@ -16,9 +16,6 @@ use crate::writer::Lines;
 
 /// Where the code of a function is.
 pub(super) struct Span {
-    pub qualname: String,
-    /// Of the first decorator, or of the `def`.
-    pub first_line: u32,
     /// The colon before the body comes behind this.
     pub signature_end: TextSize,
     /// The function's place in the list of bindings, if it is there.
@@ -30,8 +27,8 @@ pub(super) struct Found {
     pub facts: Facts,
     /// In the order of the text.
     pub spans: Vec<Span>,
-    /// Docstrings, and the functions whose they are; in the order of the text.
-    pub docs: Vec<(TextRange, Option<u32>)>,
+    /// Docstrings, in the order of the text.
+    pub docs: Vec<TextRange>,
 }
 
 pub(super) struct Walk<'a> {
@@ -39,7 +36,6 @@ pub(super) struct Walk<'a> {
     lines: &'a Lines,
     body: &'a [Stmt],
     names: OnceCell<Names<'a>>,
-    qualname: String,
     pub found: Found,
 }
 
@@ -53,12 +49,12 @@ struct Here {
 
 impl<'a> Walk<'a> {
     pub fn new(text: &'a str, lines: &'a Lines, body: &'a [Stmt]) -> Self {
-        Self { text, lines, body, names: OnceCell::new(), qualname: String::new(), found: Found::default() }
+        Self { text, lines, body, names: OnceCell::new(), found: Found::default() }
     }
 
     pub fn module(&mut self) {
         let body = self.body;
-        self.docstring(body, None);
+        self.docstring(body);
         self.block(body, Here::default());
     }
 
@@ -66,10 +62,10 @@ impl<'a> Walk<'a> {
         self.lines.position(offset).line
     }
 
-    fn docstring(&mut self, body: &[Stmt], function: Option<u32>) {
+    fn docstring(&mut self, body: &[Stmt]) {
         if let Some(Stmt::Expr(expression)) = body.first() {
             if expression.value.is_string_literal_expr() {
-                self.found.docs.push((expression.range, function));
+                self.found.docs.push(expression.range);
             }
         }
     }
@@ -108,14 +104,6 @@ impl<'a> Walk<'a> {
         bindings.len() as u32 - 1
     }
 
-    /// Within the name of a function or class; gives what the qualified name was before.
-    fn enter(&mut self, name: &str, suffix: &str) -> usize {
-        let before = self.qualname.len();
-        self.qualname.push_str(name);
-        self.qualname.push_str(suffix);
-        before
-    }
-
     fn function(&mut self, function: &'a StmtFunctionDef, here: Here) {
         let name = function.name.as_str();
         let start =
@@ -127,19 +115,13 @@ impl<'a> Walk<'a> {
                 Function { is_async: function.is_async, is_generator: false, parameters, defaulted, decorators };
             self.bind(name, start, Bound::Function(function), here)
         });
-        let before = self.enter(name, "");
-        let number = self.found.spans.len() as u32;
         self.found.spans.push(Span {
-            qualname: self.qualname.clone(),
-            first_line: self.line(start),
             signature_end: function.returns.as_ref().map_or(function.parameters.end(), |returns| returns.end()),
             binding,
         });
-        self.docstring(&function.body, Some(number));
-        self.qualname.push_str(".<locals>.");
+        self.docstring(&function.body);
         let place = Place { in_function: true, ..here.place };
         self.block(&function.body, Here { place, class: None });
-        self.qualname.truncate(before);
     }
 
     fn class(&mut self, class: &'a StmtClassDef, here: Here) {
@@ -150,12 +132,10 @@ impl<'a> Walk<'a> {
             let bound = self.class_facts(class);
             self.bind(name, start, Bound::Class(bound), here)
         });
-        self.docstring(&class.body, None);
-        let before = self.enter(name, ".");
+        self.docstring(&class.body);
         // What is below a class is conditional only if it is so within the class.
         let place = Place { conditional: here.place.in_function && here.place.conditional, ..here.place };
         self.block(&class.body, Here { place, class: binding });
-        self.qualname.truncate(before);
     }
 
     fn class_facts(&self, class: &'a StmtClassDef) -> Class {

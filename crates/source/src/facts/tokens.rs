@@ -1,7 +1,7 @@
-//! The code of a file as hashes: one of each function's body, one of all that importing the module runs.
+//! One pass over the tokens of a module: what names are mentioned where, which functions are generators, and a hash of the code.
 //!
-//! Hashes are made of tokens: comments, blank lines and other space between tokens leave them as they are. Within an f-string
-//! the text itself counts, because it can show (`f"{x = }"`).
+//! Comments, blank lines and other space between tokens leave the hash as it is. Within an f-string the text itself counts, because it
+//! can show (`f"{x = }"`).
 
 use ruff_python_ast::token::{TokenKind, Tokens};
 use ruff_text_size::{Ranged, TextRange, TextSize};
@@ -10,44 +10,10 @@ use super::walk::Span;
 use super::{Bound, Digest, DynamicImport, Facts, Mentions};
 use crate::writer::Lines;
 
-#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, serde::Serialize)]
-pub struct Outline {
-    /// In the order of the text.
-    pub functions: Vec<OutlineFunction>,
-    /// Of all that runs when the module is imported: everything but the bodies of functions and docstrings.
-    pub module: Digest,
-    /// Of all docstrings.
-    pub docs: Digest,
-    /// Of everything, docstrings in their places.
-    pub whole: Digest,
-}
-
-/// A function or method, at any depth.
-#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
-pub struct OutlineFunction {
-    /// As `__qualname__`.
-    pub qualname: Box<str>,
-    /// As `co_firstlineno`: the first decorator's if there is one.
-    pub first_line: u32,
-    /// Of the body without its docstring; functions inside are part of it as a whole.
-    pub body: Digest,
-    /// Of the docstring, if there is one.
-    pub docs: Option<Digest>,
-    /// What the body mentions.
-    pub mentions: Mentions,
-}
-
 /// Behind each piece of text: no byte of UTF-8.
 const END: u8 = 0xff;
 
-pub(super) fn outline(
-    text: &str,
-    tokens: &Tokens,
-    lines: &Lines,
-    spans: &[Span],
-    docs: &[(TextRange, Option<u32>)],
-    facts: &mut Facts,
-) {
+pub(super) fn look(text: &str, tokens: &Tokens, lines: &Lines, spans: &[Span], docs: &[TextRange], facts: &mut Facts) {
     let mut pass = Pass {
         text,
         lines,
@@ -57,7 +23,6 @@ pub(super) fn outline(
         bytes: Vec::with_capacity(text.len()),
         depth: 0,
         open: Vec::new(),
-        bodies: spans.iter().map(|_| Body::default()).collect(),
         next: 0,
         formatted: None,
         call: None,
@@ -79,19 +44,7 @@ pub(super) fn outline(
     }
     pass.end_call(false);
     pass.close_all();
-    pass.facts.outline.whole = hash_whole(text, &pass.bytes, &passed_over);
-    pass.finish();
-    hash_docs(text, docs, &mut facts.outline);
-}
-
-#[derive(Clone, Default)]
-struct Body {
-    start: usize,
-    end: usize,
-    /// Whether it lies in another function's body.
-    nested: bool,
-    generator: bool,
-    mentions: Mentions,
+    pass.facts.whole = hash_whole(text, &pass.bytes, &passed_over);
 }
 
 /// A function whose body the pass is in.
@@ -101,6 +54,7 @@ struct Open {
     depth: usize,
     /// Whether the body is on the line of the `def`; unknown until the first token.
     inline: Option<bool>,
+    is_generator: bool,
 }
 
 /// A name that imports when it is called, and what has come behind it.
@@ -114,12 +68,11 @@ struct Pass<'a> {
     text: &'a str,
     lines: &'a Lines,
     spans: &'a [Span],
-    docs: &'a [(TextRange, Option<u32>)],
+    docs: &'a [TextRange],
     facts: &'a mut Facts,
     bytes: Vec<u8>,
     depth: usize,
     open: Vec<Open>,
-    bodies: Vec<Body>,
     /// The function whose body comes next.
     next: usize,
     /// Where an f-string has begun, and how many have begun within.
@@ -130,8 +83,8 @@ struct Pass<'a> {
 impl Pass<'_> {
     fn is_in_docstring(&mut self, range: TextRange) -> bool {
         while let Some((first, rest)) = self.docs.split_first() {
-            if range.start() < first.0.end() {
-                return first.0.start() <= range.start();
+            if range.start() < first.end() {
+                return first.start() <= range.start();
             }
             self.docs = rest;
         }
@@ -200,16 +153,13 @@ impl Pass<'_> {
         if range.start() < span.signature_end || self.formatted.is_some() {
             return;
         }
-        let body = &mut self.bodies[self.next];
-        body.start = self.bytes.len();
-        body.nested = !self.open.is_empty();
-        self.open.push(Open { function: self.next, depth: self.depth, inline: None });
+        self.open.push(Open { function: self.next, depth: self.depth, inline: None, is_generator: false });
         self.next += 1;
     }
 
     fn close(&mut self, ends: impl Fn(&Open, usize) -> bool) {
         while let Some(innermost) = self.open.pop_if(|open| ends(open, self.depth)) {
-            self.end(innermost.function);
+            self.end(innermost);
         }
     }
 
@@ -221,23 +171,13 @@ impl Pass<'_> {
         self.close(|_, _| true);
     }
 
-    fn end(&mut self, function: usize) {
-        let end = self.bytes.len();
-        let body = &mut self.bodies[function];
-        body.end = end;
-        let (generator, mentions) = (body.generator, body.mentions);
-        // What kind of function it is can be told without running it.
-        self.bytes.push(u8::from(generator));
-        self.facts.mentions.add(mentions);
-        if let Some(outer) = self.open.last() {
-            self.bodies[outer.function].mentions.add(mentions);
-        }
+    fn end(&mut self, Open { function, is_generator, .. }: Open) {
         if let Some(Bound::Function(bound)) = self.spans[function]
             .binding
             .and_then(|at| self.facts.bindings.get_mut(at as usize))
             .map(|one| &mut one.bound)
         {
-            bound.is_generator = generator;
+            bound.is_generator = is_generator;
         }
     }
 
@@ -254,14 +194,14 @@ impl Pass<'_> {
         match kind {
             TokenKind::Name => self.look_at_name(range),
             TokenKind::Yield => {
-                if let Some(open) = self.open.last() {
-                    self.bodies[open.function].generator = true;
+                if let Some(open) = self.open.last_mut() {
+                    open.is_generator = true;
                 }
             }
             TokenKind::String => {
                 let text = &self.text[range];
                 if text.contains("__doc__") || text.contains("__code__") {
-                    self.mention(Mentions { docs: true, code: true, source: false });
+                    self.facts.mentions.add(Mentions { docs: true, code: true, source: false });
                 }
             }
             _ => {}
@@ -284,14 +224,7 @@ impl Pass<'_> {
             }
             "globals" | "__init_subclass__" => self.facts.dynamic_names = true,
             "setattr" | "exec" | "vars" | "locals" => self.facts.dynamic_names |= self.open.is_empty(),
-            _ => self.mention(mentions_of(name)),
-        }
-    }
-
-    fn mention(&mut self, mentions: Mentions) {
-        match self.open.last() {
-            Some(open) => self.bodies[open.function].mentions.add(mentions),
-            None => self.facts.mentions.add(mentions),
+            _ => self.facts.mentions.add(mentions_of(name)),
         }
     }
 
@@ -311,30 +244,6 @@ impl Pass<'_> {
             });
         }
     }
-
-    fn finish(self) {
-        let Pass { spans, bytes, bodies, facts, .. } = self;
-        let mut module = blake3::Hasher::new();
-        let mut behind = 0;
-        for body in bodies.iter().filter(|body| !body.nested && body.end > 0) {
-            module.update(&bytes[behind..body.start]);
-            behind = body.end;
-        }
-        module.update(&bytes[behind..]);
-        facts.outline.module = digest(module.finalize());
-        let hashed = |body: &Body| digest(blake3::hash(bytes.get(body.start..body.end).unwrap_or(&[])));
-        facts.outline.functions = spans
-            .iter()
-            .zip(&bodies)
-            .map(|(span, body)| OutlineFunction {
-                qualname: span.qualname.as_str().into(),
-                first_line: span.first_line,
-                body: hashed(body),
-                docs: None,
-                mentions: body.mentions,
-            })
-            .collect();
-    }
 }
 
 /// The hash of all tokens: those in *bytes*, and the docstrings, each with its place among them.
@@ -347,20 +256,6 @@ fn hash_whole(text: &str, bytes: &[u8], docs: &[(usize, TextRange)]) -> Digest {
         all.update(text.get(range.start().into()..range.end().into()).unwrap_or("").as_bytes());
     }
     digest(all.finalize())
-}
-
-/// The docstrings' hashes.
-fn hash_docs(text: &str, docs: &[(TextRange, Option<u32>)], outline: &mut Outline) {
-    let mut all = blake3::Hasher::new();
-    for (range, function) in docs {
-        let text = text.get(range.start().into()..range.end().into()).unwrap_or("");
-        all.update(text.as_bytes());
-        all.update(&[END]);
-        if let Some(function) = function.and_then(|number| outline.functions.get_mut(number as usize)) {
-            function.docs = Some(digest(blake3::hash(text.as_bytes())));
-        }
-    }
-    outline.docs = digest(all.finalize());
 }
 
 fn digest(hash: blake3::Hash) -> Digest {
