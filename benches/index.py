@@ -7,7 +7,7 @@ Suite A of benches/suites.py. Programs take turns. A result counts only if as ma
 medians of wall time and of CPU time (user and system, of the process and those it started), and pytest's divided by them.
 
 "scratch": no index; every file is read. "index": nothing has changed since. "stale check": a project of so many files, nothing
-changed, one id printed.
+changed, one id printed. For scale: "read files" is `cat` of all of them, "copy the list" is `cat` of the ids. All write into a file.
 """
 
 from __future__ import annotations
@@ -36,24 +36,28 @@ SETTLED = 0.1
 class Program:
     name: str
     command: list[str]
+    printed: Path
     cache: Path | None = None
     scratch: bool = False
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     failure: str = ""
 
-    def run(self, root: Path, tests: int) -> None:
+    def run(self, root: Path, tests: int | None) -> None:
+        """*tests*: how many ids have to be printed; None if it is not about ids."""
         if self.scratch and self.cache:
             shutil.rmtree(self.cache, ignore_errors=True)
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "PYTHON", "DX_PY"))}
         if self.cache:
             environment["DX_PY_CACHE_DIR"] = str(self.cache)
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        done = subprocess.run(self.command, cwd=root, env=environment, capture_output=True, text=True, check=False)
-        wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-        ids = sum("::" in line for line in done.stdout.splitlines())
-        if ids != tests:
-            self.failure = f"{ids} ids of {tests}: {(done.stderr or done.stdout).strip()[:80]}"
+        with self.printed.open("w+") as printed:
+            done = subprocess.run(self.command, cwd=root, env=environment, stdout=printed, stderr=subprocess.PIPE, text=True, check=False)
+            wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+        words = self.printed.read_text()
+        ids = sum("::" in line for line in words.splitlines())
+        if tests is not None and ids != tests:
+            self.failure = f"{ids} ids of {tests}: {(done.stderr or words).strip()[:80]}"
         self.wall.append(wall)
         self.cpu.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
@@ -70,14 +74,15 @@ def environment_with(folder: Path, package: str) -> Path:
 
 def programs(folder: Path) -> list[Program]:
     ours = environment_with(folder, str(CHECKOUT))
+    printed = folder / "printed"
     found = [
-        Program("pytest", [str(ours / "python"), "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]),
-        Program("dx-py scratch", [str(ours / "dx-py"), "list"], folder / "cache-scratch", scratch=True),
-        Program("dx-py index", [str(ours / "dx-py"), "list"], folder / "cache-index"),
+        Program("pytest", [str(ours / "python"), "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"], printed),
+        Program("dx-py scratch", [str(ours / "dx-py"), "list"], printed, folder / "cache-scratch", scratch=True),
+        Program("dx-py index", [str(ours / "dx-py"), "list"], printed, folder / "cache-index"),
     ]
     for name, arguments in (("cito", ["collect"]), ("rtest", ["--collect-only"])):
         try:
-            found.append(Program(name, [str(environment_with(folder, name) / name), *arguments]))
+            found.append(Program(name, [str(environment_with(folder, name) / name), *arguments], printed))
         except (OSError, subprocess.CalledProcessError) as error:
             print(f"{name} cannot be installed: {error}", file=sys.stderr)
     return found
@@ -90,7 +95,7 @@ def stale_check(folder: Path, files: int, runs: int, dx_py: str) -> None:
     for number in range(files):
         write(root / f"p{number % 50:02}/{'test_' if number % 4 == 0 else 'm'}{number}.py", "def test_a():\n    assert 1\n")
     time.sleep(SETTLED)
-    program = Program("stale check", [dx_py, "list", "p00/test_0.py"], folder / "cache-stale")
+    program = Program("stale check", [dx_py, "list", "p00/test_0.py"], folder / "printed", folder / "cache-stale")
     for _ in range(runs + 2):
         program.run(root, 1)
     cpu, wall = (statistics.median(numbers[2:]) * 1000 for numbers in (program.cpu, program.wall))
@@ -109,14 +114,21 @@ def main() -> int:
     tests = suite_a(root)
     write(root / "pytest.ini", "[pytest]\ntestpaths = tests\n")
     all_programs = programs(folder)
+    copied = folder / "list"
+    all_programs[1].run(root, tests)
+    shutil.copy(all_programs[1].printed, copied)
+    scale = [
+        Program("read files", ["cat", *map(str, sorted(root.rglob("*.py")))], folder / "printed"),
+        Program("copy the list", ["cat", str(copied)], folder / "printed"),
+    ]
     time.sleep(SETTLED)
     for _ in range(options.runs + 2):
-        for program in all_programs:
+        for program in (*all_programs, *scale):
             if not program.failure:
-                program.run(root, tests)
+                program.run(root, None if program in scale else tests)
     base = all_programs[0]
     print(f"{'program':16}{'wall ms':>10}{'CPU ms':>10}{'wall: pytest /':>16}{'CPU: pytest /':>16}{'CPU us/file':>14}")
-    for program in all_programs:
+    for program in (*all_programs, *scale):
         if program.failure:
             print(f"{program.name:16}{program.failure}")
             continue
