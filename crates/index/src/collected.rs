@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::format::{self, Short};
+use crate::format;
+use crate::rows::{Short, Variables};
 use crate::stamp::Stamp;
 
 const MAGIC: &[u8; 4] = b"DXTC";
@@ -61,40 +62,6 @@ pub struct Listing {
     pub folder: String,
     /// Sorted; folders seen by [`Reader::Visible`] and [`Reader::All`] end with a slash. `None` if there was no such folder.
     pub names: Option<Vec<String>>,
-}
-
-/// Which variables of the environment were read, and what they were.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Variables {
-    /// Sorted.
-    pub names: Vec<String>,
-    /// Names of others, by their beginning: what is read where nobody sees it.
-    pub beginnings: Vec<String>,
-    /// All were read but these.
-    pub all_but: Option<Vec<String>>,
-    pub values: Short,
-}
-
-impl Variables {
-    /// A hash of those of `environment` that count.
-    pub fn hash(&self, environment: &[(OsString, OsString)]) -> Short {
-        let counts = |name: &[u8]| {
-            self.names.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok()
-                || self.beginnings.iter().any(|beginning| name.starts_with(beginning.as_bytes()))
-                || self.all_but.as_ref().is_some_and(|but| !but.iter().any(|known| known.as_bytes() == name))
-        };
-        let mut found: Vec<(&[u8], &[u8])> =
-            environment.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-        found.retain(|(name, _)| counts(name));
-        found.sort_unstable();
-        let mut hasher = blake3::Hasher::new();
-        for part in found.iter().flat_map(|(name, value)| [name, value]) {
-            hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
-        }
-        let mut short = Short::default();
-        short.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        short
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

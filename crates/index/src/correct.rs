@@ -8,26 +8,13 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use dx_py_source::facts::Facts;
-use serde::{Deserialize, Serialize};
-
-use crate::collected::{link_target, names_in, Collected, Kind, Listing, Reader, Variables};
-use crate::format::{short_hash, Guard, Short, TestRow, What, AS_WHOLE, EXACT, FROM_RUN, LEFT_OUT, UNFILTERED};
+use crate::collected::{link_target, names_in, Collected, Kind, Listing, Reader};
+use crate::rows::{
+    short_hash, Corrections, Guard, Short, TestRow, What, AS_WHOLE, EXACT, FROM_RUN, LEFT_OUT, UNFILTERED,
+};
 use crate::settings::Settings;
 use crate::stamp::Stamp;
-
-/// What the tests of an index depend on besides files.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Corrections {
-    /// Hashes of the collections that hold: of the whole, of a part.
-    pub held: [Option<Short>; 2],
-    /// What was looked at of the environment, each with the hash of the values that there were.
-    pub variables: Vec<(Variables, Short)>,
-    /// The places of the collection that decides about the order, and about what is left out.
-    pub places: Vec<String>,
-    /// Whether all that is below these places is known from it.
-    pub whole: bool,
-}
+use dx_py_source::facts::Facts;
 
 /// A file of the walk, as it is now.
 pub struct Seen<'a> {

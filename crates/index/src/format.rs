@@ -32,7 +32,7 @@ use dx_py_source::facts::{Facts, FACTS_VERSION};
 use memmap2::Mmap;
 
 use crate::checksum::{checksum, short_checksum, CHECKSUM};
-use crate::correct::Corrections;
+use crate::rows::{Corrections, FileRow, Guard, Short, Sum, TestRow, What, AS_WHOLE, HAS_TESTS, LEFT_OUT};
 use crate::stamp::Stamp;
 
 const MAGIC: &[u8; 4] = b"DXTI";
@@ -44,88 +44,6 @@ const BY_HASH: usize = 12;
 const TEST: usize = 32;
 /// Larger files are nobody's index.
 const LONGEST: u64 = 1 << 32;
-
-/// Short hashes: of settings, of tables, of facts.
-pub type Short = [u8; 16];
-
-pub fn short_hash(content: &[u8]) -> Short {
-    let mut short = Short::default();
-    short.copy_from_slice(&blake3::hash(content).as_bytes()[..16]);
-    short
-}
-
-/// What has to be as it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// The stamp of what is at the path; that of nothing is all zeros.
-    Stamp = 0,
-    /// That there is nothing.
-    Nothing = 1,
-    /// That there is something other than a folder.
-    File = 2,
-    Folder = 3,
-    /// Where a link leads: a hash of that in the place of size and mtime.
-    Link = 4,
-}
-
-impl What {
-    fn of(number: u32) -> Option<Self> {
-        [Self::Stamp, Self::Nothing, Self::File, Self::Folder, Self::Link].get(number as usize).copied()
-    }
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Guard {
-    pub path: Vec<u8>,
-    pub what: What,
-    pub stamp: Stamp,
-}
-
-/// Of a test: it is what pytest collects.
-pub const EXACT: u32 = 1;
-/// It may have other marks and words than those.
-pub const OPEN_WORDS: u32 = 2;
-/// It was there and was not collected: it is a test only if it is asked for by name.
-pub const LEFT_OUT: u32 = 4;
-/// It is exact only if exactly the places of the corrections are asked for.
-pub const AS_WHOLE: u32 = 8;
-/// It is exact only without other expressions than those of the settings.
-pub const UNFILTERED: u32 = 16;
-/// A run has collected it.
-pub const FROM_RUN: u32 = 32;
-
-/// Of a file: there are tests of it.
-pub const HAS_TESTS: u32 = 1;
-/// It was, when it was looked at last, as the run that is number N of the corrections has collected it.
-pub const HELD: [u32; 2] = [2, 4];
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct FileRow {
-    pub path: Vec<u8>,
-    pub stamp: Stamp,
-    pub content: [u8; 32],
-    /// As [`encode`] writes them.
-    pub facts: Vec<u8>,
-    pub flags: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TestRow {
-    /// The file's place.
-    pub file: u32,
-    pub line: u32,
-    /// Behind the file's path: `::TestA::test_b[1]`. Empty if it is only known that there may be some.
-    pub name: String,
-    /// Names of marks, parted by spaces; behind a line feed, other words for `-k`.
-    pub words: String,
-    pub flags: u32,
-}
-
-impl TestRow {
-    pub fn is_exact(&self) -> bool {
-        self.flags & EXACT != 0
-    }
-}
 
 /// What an index holds, to be written.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -288,17 +206,6 @@ pub fn shown<'a>(root: &Path, path: &'a [u8]) -> &'a [u8] {
     } else {
         b"?"
     }
-}
-
-/// How many of what there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sum {
-    pub ids: usize,
-    pub provisional: usize,
-    /// Files that may hold others.
-    pub open: usize,
-    /// Tests that are listed, or exact, only if the right places are asked for.
-    pub special: usize,
 }
 
 /// Put the checksum of all that follows, and of the header, into the header.
@@ -605,6 +512,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::rows::{EXACT, HELD, OPEN_WORDS};
 
     fn content() -> Content {
         let stamp = Stamp { size: 1, mtime: 2, ctime: 3, inode: 4 };

@@ -12,6 +12,7 @@ pub mod format;
 pub mod options;
 pub mod project;
 pub mod resolve;
+pub mod rows;
 pub mod settings;
 pub mod stamp;
 mod threads;

@@ -11,9 +11,10 @@ use memmap2::Mmap;
 use crate::collected::{self, link_target, Collected, Kind, Slot};
 use crate::correct::{self, link_stamp, Scene, Seen};
 use crate::environment::Environment;
-use crate::format::{self, encode, short_hash, Content, FileRow, Guard, Index, Short, What, HELD};
+use crate::format::{self, encode, Content, Index};
 use crate::options::Given;
 use crate::resolve::{self, Source};
+use crate::rows::{short_hash, FileRow, Guard, Short, What, HELD};
 use crate::settings::Settings;
 use crate::stamp::{now, Opened, Stamp};
 use crate::threads::{drop_aside, in_order};
@@ -396,7 +397,7 @@ mod tests {
             project
                 .index
                 .tests()
-                .map(|test| format!("{}{}", &test.name, if test.flags & format::EXACT != 0 { "" } else { "?" }))
+                .map(|test| format!("{}{}", &test.name, if test.flags & crate::rows::EXACT != 0 { "" } else { "?" }))
                 .collect()
         }
 

@@ -8,10 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use dx_py_index::collected::{self, Collected, Kind, Known, Listing, Reader, Variables};
-use dx_py_index::correct::{build, correct, Corrections, Scene, Seen};
-use dx_py_index::format::{encode, Content, FileRow, Guard, Index, TestRow, What};
+use dx_py_index::collected::{self, Collected, Kind, Known, Listing, Reader};
+use dx_py_index::correct::{build, correct, Scene, Seen};
+use dx_py_index::format::{encode, Content, Index};
 use dx_py_index::resolve::{resolve, Source};
+use dx_py_index::rows::{Corrections, FileRow, Guard, TestRow, Variables, What};
 use dx_py_index::settings::Settings;
 use dx_py_index::stamp::Stamp;
 use dx_py_source::facts::{facts_of_bytes, Facts};

@@ -6,12 +6,10 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use dx_py_index::correct::Corrections;
 use dx_py_index::expression::Expression;
-use dx_py_index::format::{
-    shown, StoredTest, Sum, AS_WHOLE, EXACT, FROM_RUN, HAS_TESTS, LEFT_OUT, OPEN_WORDS, UNFILTERED,
-};
+use dx_py_index::format::{shown, StoredTest};
 use dx_py_index::options::{self, Given};
+use dx_py_index::rows::{Corrections, Sum, AS_WHOLE, EXACT, FROM_RUN, HAS_TESTS, LEFT_OUT, OPEN_WORDS, UNFILTERED};
 use dx_py_index::settings::normal;
 use dx_py_index::{environment, settings, Project, Request};
 

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use dx_py_index::collected::{self, Collected, Kind, Known, Listing, Reader, Slot, Variables};
+use dx_py_index::collected::{self, Collected, Kind, Known, Listing, Reader, Slot};
 use dx_py_index::correct::build;
+use dx_py_index::rows::Variables;
 use dx_py_index::stamp::Stamp;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
