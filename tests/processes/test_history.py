@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from dx_py_test_runner.history.store import GENERATIONS
 from dxpy import DxPy, Ended, wait_until
 
 FILES = {
@@ -68,6 +69,15 @@ def test_a_branch_that_is_switched_back_to_has_its_own_memories(project: DxPy) -
         assert line(affected(project)) == "affected: 2 of 3 tests"
     project.write("app/one.py", FILES["app/one.py"])
     assert "none of 3" in line(affected(project))
+
+
+def test_what_is_gone_back_to_again_and_again_is_not_forgotten(project: DxPy) -> None:
+    settle(project)
+    for number in range(GENERATIONS + 2):
+        project.write("app/one.py", FILES["app/one.py"] + f"OTHER = {number}\n")
+        assert line(affected(project)) == "affected: 2 of 3 tests"
+        project.write("app/one.py", FILES["app/one.py"])
+        assert "none of 3" in line(affected(project)), number
 
 
 def test_other_options_choose_first(project: DxPy) -> None:

@@ -7,7 +7,7 @@ import io
 import random
 import time
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -279,6 +279,47 @@ def test_the_latest_memories_are_kept() -> None:
         history.remember("a", Memory("passed", 0.0, (history.set_of([("file", "x", str(number))]),)))
     kept = [next(history.claims_of(memory.sets[0]))[2] for memory in history.tests["a"]]
     assert kept == [str(number) for number in range(GENERATIONS + 2, 2, -1)]
+
+
+def numbered(numbers: Iterable[int], when: int = 0) -> History:
+    """Memories of a test, each with a claim of its own."""
+    history = History()
+    for number in numbers:
+        history.remember("a", Memory("passed", 0.0, (history.set_of([("file", "x", str(number))]),), when))
+    return history
+
+
+def numbers_of(history: History) -> list[int]:
+    return [int(next(history.claims_of(memory.sets[0]))[2] or 0) for memory in history.tests["a"]]
+
+
+def test_what_is_of_use_is_kept_and_nothing_passes_for_later_than_it_is() -> None:
+    history = numbered(range(GENERATIONS))
+    history.use(numbered([1, 99]), 1)
+    history.take_in(numbered(range(10, 10 + GENERATIONS - 2)), 2)
+    assert numbers_of(history) == [13, 12, 11, 10, 5, 1]
+    history.take_in(numbered([20]), 3)
+    assert numbers_of(history) == [20, 13, 12, 11, 10, 1]
+    history.take_in(numbered([1]), 4)
+    assert numbers_of(history) == [1, 20, 13, 12, 11, 10]
+
+
+def test_a_use_is_written_down_only_where_something_would_be_forgotten() -> None:
+    history = numbered(range(GENERATIONS))
+
+    def uses(number: int) -> list[int]:
+        selector = Selector(history, Now(x=str(number)))  # type: ignore[arg-type]
+        assert not selector.must_run("a")
+        used = selector.used()
+        return numbers_of(used) if used.tests else []
+
+    assert uses(0) == [0]
+    history.use(numbered([0]), 7)
+    assert uses(0) == []
+    history.take_in(numbered([10]), 8)
+    assert uses(10) == []
+    assert uses(0) == []
+    assert uses(3) == [3]
 
 
 # ---- verdicts

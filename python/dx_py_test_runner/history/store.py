@@ -1,8 +1,8 @@
 """The history of a project's tests: one file in the user's cache folder, replaced whole, never trusted.
 
 A *claim* says what was there when a test ran: a kind, a name and a value. Claims are shared by thousands of tests, and so are sets
-of them: a *memory* of a test is its outcome, how long it took, and the numbers of its sets. Of each test the latest few memories
-are kept, so that a branch that is switched back to finds its own.
+of them: a *memory* of a test is its outcome, how long it took, and the numbers of its sets. Of each test a few memories are kept, so
+that a branch that is switched back to finds its own: those that were made last, or were of use last.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Claim = tuple[str, str, str | None]
 GENERATIONS = 6
 """Memories kept of one test."""
 
-_MAGIC = b"DXHI\x01\0\0\0"
+_MAGIC = b"DXHI\x02\0\0\0"
 _DIGEST = 32
 
 
@@ -36,6 +36,9 @@ class Memory(NamedTuple):
     seconds: float
     sets: tuple[int, ...]
     """Numbers of sets of claims; all of them must hold."""
+    used: int = 0
+    """When it was made, or a test was left out because of it: milliseconds since 1970. The one that is of no use for the longest time is
+    the first to be forgotten; which of two that hold is to be believed is decided by their order alone."""
 
 
 class History:
@@ -75,21 +78,40 @@ class History:
         known = self.tests.get(test)
         if known is None:
             self.tests[test] = [memory]
-        else:
-            others = [other for other in known if other.sets != memory.sets]
-            self.tests[test] = [memory, *others[: GENERATIONS - 1]]
+            return
+        others = [other for other in known if other.sets != memory.sets]
+        if len(others) >= GENERATIONS:
+            # Of several the oldest.
+            del others[min(range(len(others)), key=lambda place: (others[place].used, -place))]
+        self.tests[test] = [memory, *others]
 
-    def take_in(self, other: History) -> None:
-        """Add the memories of *other*, as later ones."""
+    def take_in(self, other: History, when: int | None = None) -> None:
+        """Add the memories of *other*, as later ones.
+
+        :param when: when they were made, if they do not say it themselves.
+        """
+        for test, memory in self._renumbered(other):
+            self.remember(test, memory if when is None else memory._replace(used=when))
+
+    def use(self, other: History, when: int) -> None:
+        """Take down that the memories of *other* were of use. What is no longer there is passed over."""
+        for test, memory in self._renumbered(other):
+            known = self.tests.get(test, [])
+            for place, one in enumerate(known):
+                if one.sets == memory.sets:
+                    known[place] = one._replace(used=max(one.used, when))
+
+    def _renumbered(self, other: History) -> Iterator[tuple[str, Memory]]:
+        """The memories of *other*, of each test the latest last, with the numbers that their sets have here."""
         numbers = [self.set_of(other.claims_of(number)) for number in range(len(other.sets))]
         renumbered: dict[tuple[int, ...], tuple[int, ...]] = {}
         for test, memories in other.tests.items():
-            for outcome, seconds, sets in reversed(memories):
+            for memory in reversed(memories):
                 # Most tests of a file have the same.
-                mine = renumbered.get(sets)
+                mine = renumbered.get(memory.sets)
                 if mine is None:
-                    mine = renumbered[sets] = tuple(map(numbers.__getitem__, sets))
-                self.remember(test, Memory(outcome, seconds, mine))
+                    mine = renumbered[memory.sets] = tuple(map(numbers.__getitem__, memory.sets))
+                yield test, memory._replace(sets=mine)
 
     def cleaned(self) -> History:
         """The same without claims and sets that no memory needs."""
@@ -149,14 +171,16 @@ def read(path: Path) -> History:
         return History()
 
 
-def add(path: Path, latest: History) -> None:
-    """Add *latest* to the history in a file. Runs that end at the same time wait for one another.
+def add(path: Path, latest: History, used: History, when: int) -> None:
+    """Add *latest* to the history in a file, made at *when*, and that the memories *used* were of use. Runs that end at the same time wait
+    for one another.
 
     Where it cannot be written, nothing happens: the tests run again.
     """
     with contextlib.suppress(OSError), _alone(path):
         history = read(path)
-        history.take_in(latest)
+        history.use(used, when)
+        history.take_in(latest, when)
         write(path, (history.cleaned() if history.is_wasteful() else history).dumps())
 
 

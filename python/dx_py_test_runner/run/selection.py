@@ -7,6 +7,7 @@ import math
 import os
 import random
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -82,6 +83,8 @@ class Selection:
         """The ids of tests in files that were not collected."""
         self._files: dict[str, list[str]] = {}
         """Those in files that were collected whole."""
+        self._selectors: list[Selector] = []
+        """Those that have decided what is left out."""
         self._taken: tuple[list[Test], list[str], Outcomes, Sequence[Part]] | None = None
 
     def _world_with(self, search_path: list[str]) -> World:
@@ -114,7 +117,7 @@ class Selection:
         world = self._world_with(self._then["after"])
         known = settling.bringers(self._then["modules"], world)
         world.know(known.effects)
-        return Settled(self._config, self.history, Selector(self.history, world), world, known)
+        return Settled(self._config, self.history, self._selecting(world), world, known)
 
     def know(self, session: Any, items: Sequence[Any], settled: Settled | None, *, whole: bool) -> None:
         """When everything is collected, and nobody has chosen yet.
@@ -163,12 +166,17 @@ class Selection:
         return bool(memories) and memories[0].outcome not in GOOD
 
     def _selector(self, config: Any) -> Any:
-        selector = Selector(self.history, self.world)
+        selector = self._selecting(self.world)
         if config.option.changed is None:
             return selector
         self._changed = config.option.changed
         paths = changes_since(config.option.changed, str(config.rootpath))
         return ChangedSelector(self.history, selector, Changes({self.world.short(path): was for path, was in paths.items()}, lambda name: self.world.outline(self.world.full(name))))
+
+    def _selecting(self, world: World) -> Selector:
+        selector = Selector(self.history, world)
+        self._selectors.append(selector)
+        return selector
 
     def explain(self, session: Any, asked: str) -> list[str]:
         """For each test that *asked* names, why it must run or not; no test is left to be run."""
@@ -223,6 +231,9 @@ class Selection:
         """Keep what the run has found out. Nobody need wait for that: without it, the tests run again."""
         if self.path is None:
             return
+        latest, used = store.History(), store.History()
+        for selector in self._selectors:
+            used.take_in(selector.used())
         if self._taken is not None:
             tests, plugins, outcomes, parts = self._taken
             assembler = Assembler(self.world, tests, plugins, self._texts, self._files)
@@ -231,8 +242,10 @@ class Selection:
                 assembler.add(part, outcomes)
                 told.update(index for start, stop in part.reads["ran"] for index in range(start, stop))
             assembler.lose(outcomes.keys() - told)
-            store.add(self.path, assembler.history)
+            latest = assembler.history
             self._taken = None
+        if latest.tests or used.tests:
+            store.add(self.path, latest, used, _now())
         self._keep_texts()
 
     def _keep_texts(self) -> None:
@@ -352,7 +365,7 @@ def move(config: Any, environment: dict[bytes, bytes], verb: str, name: str) -> 
         else:
             with open(name, encoding="utf-8") as file:
                 found = store.imported(json.load(file))
-            store.add(selection.path, found)
+            store.add(selection.path, found, store.History(), _now())
             print(f"{_count(found)} tests imported from {name}")
     except (OSError, ValueError) as error:
         sys.stderr.write(f"dx-py: {name} cannot be {verb}ed: {error}\n")
@@ -426,6 +439,10 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return repr(sorted((str(key), _plain(one)) for key, one in value.items()))
     return str(value) if isinstance(value, os.PathLike) else type(value).__qualname__
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _count(history: store.History) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from dx_py_test_runner.history.store import Claim, History
+from dx_py_test_runner.history.store import GENERATIONS, Claim, History, Memory
 from dx_py_test_runner.select.world import World
 
 GOOD = frozenset({"passed", "skipped"})
@@ -31,16 +31,32 @@ class Selector:
         self._history = history
         self._world = world
         self._holds: dict[int, bool] = {}
+        self._used: dict[str, Memory] = {}
 
     def must_run(self, test: str) -> bool:
         """Whether *test* must run: the latest memory that holds, if there is one, is not of a good outcome."""
-        for memory in self._history.tests.get(test, ()):
+        memories = self._history.tests.get(test, ())
+        for memory in memories:
             if memory.outcome in GOOD:
                 if all(map(self.holds, memory.sets)):
+                    self.note_use(test, memory)
                     return False
             elif all(map(self._may_hold, memory.sets)):
                 return True
         return True
+
+    def note_use(self, test: str, memory: Memory) -> None:
+        """Because of *memory*, *test* is left out."""
+        if _is_in_danger(memory, self._history.tests[test]):
+            self._used[test] = memory
+
+    def used(self) -> History:
+        """The memories for which tests were left out, and that will be forgotten soon if nobody says so."""
+        found = History()
+        for test, memory in self._used.items():
+            sets = tuple(found.set_of(self._history.claims_of(number)) for number in memory.sets)
+            found.remember(test, memory._replace(sets=sets))
+        return found
 
     def _may_hold(self, number: int) -> bool:
         """Whether nothing that is known of a set has changed: enough for what is bad news."""
@@ -78,6 +94,11 @@ class Selector:
             if closest is None or len(broken) < len(closest.broken):
                 closest = Verdict(True, "changed", broken, memory.sets)
         return closest or Verdict(True, "not passed", sets=memories[0].sets)
+
+
+def _is_in_danger(memory: Memory, memories: Sequence[Memory]) -> bool:
+    """Whether it is among those that are forgotten next. Others need not be written down again each time they are of use."""
+    return len(memories) > GENERATIONS // 2 and sum(one.used < memory.used for one in memories) < GENERATIONS // 2
 
 
 def failing_first(files: Sequence[str], failing: Sequence[bool]) -> list[int]:

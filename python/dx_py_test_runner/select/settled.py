@@ -27,5 +27,8 @@ def settled(history: History, selector: Selector, short: str) -> list[str] | Non
     for memory in history.tests.get(key(short), ()):
         if all(map(selector.holds, memory.sets)):
             ids = memory.outcome.split("\n")
-            return None if any(map(selector.must_run, ids)) else ids
+            if any(map(selector.must_run, ids)):
+                return None
+            selector.note_use(key(short), memory)
+            return ids
     return None
