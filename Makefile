@@ -17,6 +17,9 @@ WHERE := import sys; sys.version_info >= (3, 11) or sys.exit(1); print(sys.execu
 CRATE_FILES := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -path '*/src/*' -o -name Cargo.toml -o -name build.rs)
 
 # Two halves side by side for two cores; the first one's output is shown when it has ended.
+# Each case of spec/ in three modes; in all of them by `make test-all`.
+, := ,
+
 define side_by_side
 	@mkdir -p build; \
 	$(VENV_PYTHON) -m pytest --shard=1/2 $(1) >build/first.txt 2>&1 & first=$$!; \
@@ -31,7 +34,7 @@ help:
 	@echo "make venv         make .venv and install the project into it, editable"
 	@echo "make example      run the example's tests with dx-py"
 	@echo "make test         everything that has to pass before a commit"
-	@echo "make test-all     the behaviour cases in all modes, not only in five (long)"
+	@echo "make test-all     the behaviour cases in all modes, not only in three each (long)"
 	@echo "make deaths       the whole matrix of causes, places and modes of death"
 	@echo "make conformance  real projects under dx-py and under pytest (downloads them)"
 	@echo "make failures     the same projects with assertions broken on purpose: what is printed about them"
@@ -78,7 +81,7 @@ test: venv
 	else \
 		set -x; cargo test --locked --workspace; \
 	fi
-	$(call side_by_side,tests --modes=cold,lean,warm,parallel,workers)
+	$(call side_by_side,tests '--modes=cold|lean$(,)warm$(,)parallel|workers')
 
 test-all: venv
 	$(call side_by_side,tests)

@@ -10,7 +10,7 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("parts")
     group.addoption("--shard", metavar="I/N", type=shard, help="run the I-th of N parts; cases stay together")
-    group.addoption("--modes", metavar="NAMES", type=names, help="run the behaviour cases in these modes alone")
+    group.addoption("--modes", metavar="NAMES", type=names, help="run the behaviour cases in these modes alone; of A|B each case in one")
 
 
 def shard(text: str) -> tuple[int, int]:
@@ -21,9 +21,9 @@ def shard(text: str) -> tuple[int, int]:
     return int(part), int(parts)
 
 
-def names(text: str) -> frozenset[str]:
-    """Names between commas."""
-    return frozenset(text.split(","))
+def names(text: str) -> list[list[str]]:
+    """Names between commas; of some, parted by bars, one is taken."""
+    return [alternatives.split("|") for alternatives in text.split(",")]
 
 
 @pytest.hookimpl(trylast=True)
@@ -47,8 +47,11 @@ def in_part(item: pytest.Item, part: tuple[int, int] | None) -> bool:
     return zlib.crc32(key.encode()) % parts == number - 1
 
 
-def in_modes(item: pytest.Item, modes: frozenset[str] | None) -> bool:
+def in_modes(item: pytest.Item, modes: list[list[str]] | None) -> bool:
     """Whether *item* runs in one of the modes, or in none, or as real pytest's own side."""
     mode = getattr(getattr(item, "callspec", None), "params", {}).get("mode")
     name = getattr(mode, "name", None)
-    return modes is None or name is None or name == "pytest" or name in modes
+    if modes is None or name is None or name == "pytest":
+        return True
+    case = zlib.crc32(item.nodeid.rpartition("/")[0].encode())
+    return any(name == alternatives[case // 2 % len(alternatives)] for alternatives in modes)
