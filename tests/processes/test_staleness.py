@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -97,19 +97,21 @@ def test_all_arguments_see_an_edit(place: DxPy, workers: str) -> None:
     """One daemon serves all of these, from levels that were made for others among them; each must see what changed."""
     trial = Trial.create(place)
     trial.warm_up()
+    # Each half with one number of workers, where there is no time for all with both.
+    arguments = ARGUMENTS if ALL_WAYS else ARGUMENTS[int(workers) % 2 :: 2]
     saved = trial.scene.save()
-    compare_all(trial, workers, "before any edit")
+    compare_all(trial, workers, arguments, "before any edit")
     rng = random.Random(1)
     body_of_transitive_dependency(trial.scene, rng)
-    compare_all(trial, workers, "after an edit")
+    compare_all(trial, workers, arguments, "after an edit")
     add_test_file(trial.scene, rng)
-    compare_all(trial, workers, "after adding a file")
+    compare_all(trial, workers, arguments, "after adding a file")
     trial.scene.restore(saved, times=False)
-    compare_all(trial, workers, "after undoing both")
+    compare_all(trial, workers, arguments, "after undoing both")
 
 
-def compare_all(trial: Trial, workers: str, when: str) -> None:
-    for args in ARGUMENTS:
+def compare_all(trial: Trial, workers: str, arguments: Sequence[tuple[str, ...]], when: str) -> None:
+    for args in arguments:
         trial.scene.args = ("-n", workers, *args)
         trial.compare(f"{when}, with {' '.join(args) or 'no arguments'}")
 
@@ -128,6 +130,6 @@ def test_a_file_left_open_is_read_from_its_start(place: DxPy) -> None:
 
 
 def test_random_edits(place: DxPy) -> None:
-    mix = Mix(place, seed=1)
+    mix = Mix(place, seed=3)
     mix.run(MIXED_EDITS)
     assert mix.counts["checked to be warm"] > 0, mix.counts

@@ -12,9 +12,12 @@ def thaws():
     calls = []
     thaw = Thaw(lambda: calls.append(True), gc.get_count, gc.get_threshold)
     before = gc.get_threshold()
+    # What the other tests have left would be looked through each time.
+    gc.freeze()
     gc.callbacks.append(thaw)
     yield calls
     gc.callbacks.remove(thaw)
+    gc.unfreeze()
     gc.set_threshold(*before)
 
 
