@@ -16,10 +16,10 @@ WHERE := import sys; sys.version_info >= (3, 11) or sys.exit(1); print(sys.execu
 
 CRATE_FILES := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -path '*/src/*' -o -name Cargo.toml -o -name build.rs)
 
-# Two halves side by side for two cores; the first one's output is shown when it has ended.
-# Each case of spec/ in three modes; in all of them by `make test-all`.
+# A comma within an argument of a call.
 , := ,
 
+# Two halves side by side for two cores; the first one's output is shown when it has ended.
 define side_by_side
 	@mkdir -p build; \
 	$(VENV_PYTHON) -m pytest --shard=1/2 $(1) >build/first.txt 2>&1 & first=$$!; \
@@ -71,6 +71,7 @@ $(VENV)/installed: pyproject.toml $(CRATE_FILES) | $(VENV)/bin/python
 example: venv
 	cd examples/shop && PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(CURDIR)/$(VENV)/bin/dx-py test
 
+# Each case of spec/ in three modes; in all of them by `make test-all`.
 # One interpreter for every build of the extension: with another one cargo would start from the beginning.
 test: export PYO3_PYTHON = $(VENV_PYTHON)
 test: venv

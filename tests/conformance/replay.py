@@ -264,7 +264,7 @@ def replay(name: str, place: Place, package: str, count: int, seed: int, rivals:
         try:
             full, selected = place.full(), place.affected()
             shown = place.shown
-            if full is not None and selected is not None and differences(base, full, selected, unsteady):
+            if full is not None and selected is not None and judge(Tally(), "", base, full, selected, unsteady):
                 # On a busy machine tests fail that depend on time: what counts is what pytest says twice.
                 unsteady |= differing(full, place.full() or full)
             of_others = [rival.run() for rival, _ in others]
@@ -274,8 +274,7 @@ def replay(name: str, place: Place, package: str, count: int, seed: int, rivals:
             tally.left_out += 1
             continue
         what = f"{path.relative_to(place.source)}:{mutation.line} {mutation.kind}: {mutation.text}"
-        judge(tally, what, base, full, selected, unsteady)
-        if differences(base, full, selected, unsteady):
+        if judge(tally, what, base, full, selected, unsteady):
             print(f"  {what}: dx-py ended with {shown}", flush=True)
         for (_, other), chosen in zip(others, of_others, strict=True):
             judge(other, what, base, full, chosen or {}, unsteady)
@@ -300,15 +299,9 @@ def differing(one: dict[str, str], other: dict[str, str]) -> set[str]:
     return {form(test) for test in one.keys() | other.keys() if one.get(test) != other.get(test)}
 
 
-def differences(base: dict[str, str], full: dict[str, str], selected: dict[str, str], unsteady: set[str]) -> int:
-    """How many tests of one mutation would be said to be missed or wrong."""
-    tally = Tally()
-    judge(tally, "", base, full, selected, unsteady)
-    return len(tally.missed) + len(tally.wrong)
-
-
-def judge(tally: Tally, what: str, base: dict[str, str], full: dict[str, str], selected: dict[str, str], unsteady: set[str]) -> None:
-    """Add one mutation to a tally."""
+def judge(tally: Tally, what: str, base: dict[str, str], full: dict[str, str], selected: dict[str, str], unsteady: set[str]) -> int:
+    """Add one mutation to a tally; gives how many tests are missed or wrong."""
+    known = len(tally.missed) + len(tally.wrong)
     changed = {test for test in full if full[test] != base.get(test) and form(test) not in unsteady}
     tally.changed += bool(changed)
     tally.shares.append(sum(test in base for test in selected) / len(base))
@@ -318,6 +311,7 @@ def judge(tally: Tally, what: str, base: dict[str, str], full: dict[str, str], s
     for test in sorted(selected):
         if form(test) not in unsteady and full.get(test) != selected[test]:
             tally.wrong.append(f"{what}: {test} is {full.get(test)} to pytest, {selected[test]} to dx-py")
+    return len(tally.missed) + len(tally.wrong) - known
 
 
 def main() -> int:

@@ -293,6 +293,14 @@ def numbers_of(history: History) -> list[int]:
     return [int(next(history.claims_of(memory.sets[0]))[2] or 0) for memory in history.tests["a"]]
 
 
+def test_what_no_memory_needs_is_not_taken_along() -> None:
+    history = numbered(range(GENERATIONS + 3))
+    assert (len(history.sets), len(history.cleaned().sets)) == (GENERATIONS + 3, GENERATIONS)
+    other = History()
+    other.take_in(history.only({"a": history.tests["a"][1]}))
+    assert (numbers_of(other), len(other.sets), len(other.claims)) == ([GENERATIONS + 1], 1, 1)
+
+
 def test_what_is_of_use_is_kept_and_nothing_passes_for_later_than_it_is() -> None:
     history = numbered(range(GENERATIONS))
     history.use(numbered([1, 99]), 1)
@@ -310,7 +318,7 @@ def test_a_use_is_written_down_only_where_something_would_be_forgotten() -> None
     def uses(number: int) -> list[int]:
         selector = Selector(history, Now(x=str(number)))  # type: ignore[arg-type]
         assert not selector.must_run("a")
-        used = selector.used()
+        used = history.only(selector.used)
         return numbers_of(used) if used.tests else []
 
     assert uses(0) == [0]

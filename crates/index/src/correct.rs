@@ -8,13 +8,14 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use dx_py_source::facts::Facts;
+
 use crate::collected::{link_target, names_in, Collected, Kind, Listing, Reader};
 use crate::rows::{
     short_hash, Corrections, Guard, Short, TestRow, What, AS_WHOLE, EXACT, FROM_RUN, LEFT_OUT, UNFILTERED,
 };
 use crate::settings::Settings;
 use crate::stamp::Stamp;
-use dx_py_source::facts::Facts;
 
 /// A file of the walk, as it is now.
 pub struct Seen<'a> {
@@ -40,6 +41,7 @@ pub struct Scene<'a> {
 }
 
 /// What becomes of the tests.
+#[derive(Default)]
 pub struct Corrected {
     pub tests: Vec<TestRow>,
     pub guards: Vec<Guard>,
@@ -59,13 +61,7 @@ pub fn build() -> String {
 pub fn correct(scene: &Scene, scanned: Vec<TestRow>, collections: [Option<(Collected, Short)>; 2]) -> Corrected {
     if collections.iter().all(Option::is_none) {
         let held = vec![[false; 2]; scene.files.len()];
-        return Corrected {
-            tests: scanned,
-            guards: Vec::new(),
-            corrections: Corrections::default(),
-            more_files: Vec::new(),
-            held,
-        };
+        return Corrected { tests: scanned, held, ..Corrected::default() };
     }
     let places = scene.files.iter().enumerate().map(|(number, file)| (file.path, number)).collect();
     let mut work = Work {

@@ -11,8 +11,12 @@ use crate::stamp::Stamp;
 pub type Short = [u8; 16];
 
 pub fn short_hash(content: &[u8]) -> Short {
+    shortened(blake3::hash(content))
+}
+
+fn shortened(hash: blake3::Hash) -> Short {
     let mut short = Short::default();
-    short.copy_from_slice(&blake3::hash(content).as_bytes()[..16]);
+    short.copy_from_slice(&hash.as_bytes()[..16]);
     short
 }
 
@@ -128,9 +132,7 @@ impl Variables {
         for part in found.iter().flat_map(|(name, value)| [name, value]) {
             hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
         }
-        let mut short = Short::default();
-        short.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        short
+        shortened(hasher.finalize())
     }
 }
 

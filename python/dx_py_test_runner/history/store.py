@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import marshal
 import os
 import sys
@@ -103,15 +104,19 @@ class History:
 
     def _renumbered(self, other: History) -> Iterator[tuple[str, Memory]]:
         """The memories of *other*, of each test the latest last, with the numbers that their sets have here."""
-        numbers = [self.set_of(other.claims_of(number)) for number in range(len(other.sets))]
-        renumbered: dict[tuple[int, ...], tuple[int, ...]] = {}
+        # Only what a memory needs; most tests of a file have the same.
+        number_of = functools.cache(lambda number: self.set_of(other.claims_of(number)))
+        numbers_of = functools.cache(lambda sets: tuple(map(number_of, sets)))
         for test, memories in other.tests.items():
             for memory in reversed(memories):
-                # Most tests of a file have the same.
-                mine = renumbered.get(memory.sets)
-                if mine is None:
-                    mine = renumbered[memory.sets] = tuple(map(numbers.__getitem__, memory.sets))
-                yield test, memory._replace(sets=mine)
+                yield test, memory._replace(sets=numbers_of(memory.sets))
+
+    def only(self, memories: dict[str, Memory]) -> History:
+        """Of this history these memories alone, one of each test."""
+        part = History()
+        part.claims, part.sets = self.claims, self.sets
+        part.tests = {test: [memory] for test, memory in memories.items()}
+        return part
 
     def cleaned(self) -> History:
         """The same without claims and sets that no memory needs."""

@@ -231,9 +231,8 @@ class Selection:
         """Keep what the run has found out. Nobody need wait for that: without it, the tests run again."""
         if self.path is None:
             return
-        latest, used = store.History(), store.History()
-        for selector in self._selectors:
-            used.take_in(selector.used())
+        latest = store.History()
+        used = self.history.only({test: memory for selector in self._selectors for test, memory in selector.used.items()})
         if self._taken is not None:
             tests, plugins, outcomes, parts = self._taken
             assembler = Assembler(self.world, tests, plugins, self._texts, self._files)

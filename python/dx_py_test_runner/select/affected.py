@@ -31,7 +31,8 @@ class Selector:
         self._history = history
         self._world = world
         self._holds: dict[int, bool] = {}
-        self._used: dict[str, Memory] = {}
+        self.used: dict[str, Memory] = {}
+        """The memories for which tests were left out, and that will be forgotten soon if nobody says so."""
 
     def must_run(self, test: str) -> bool:
         """Whether *test* must run: the latest memory that holds, if there is one, is not of a good outcome."""
@@ -48,15 +49,7 @@ class Selector:
     def note_use(self, test: str, memory: Memory) -> None:
         """Because of *memory*, *test* is left out."""
         if _is_in_danger(memory, self._history.tests[test]):
-            self._used[test] = memory
-
-    def used(self) -> History:
-        """The memories for which tests were left out, and that will be forgotten soon if nobody says so."""
-        found = History()
-        for test, memory in self._used.items():
-            sets = tuple(found.set_of(self._history.claims_of(number)) for number in memory.sets)
-            found.remember(test, memory._replace(sets=sets))
-        return found
+            self.used[test] = memory
 
     def _may_hold(self, number: int) -> bool:
         """Whether nothing that is known of a set has changed: enough for what is bad news."""

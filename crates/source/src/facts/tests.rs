@@ -281,6 +281,7 @@ fn a_function_that_yields_is_a_generator() {
         matches!(&found[0].bound, Bound::Function(function) if function.is_generator)
     };
     assert!(is_generator("def f(): yield\nx = 1\n"));
+    assert!(function(SAMPLE).is_generator);
     assert!(!is_generator("def f():\n    def g(): yield\n    return g\n"));
     assert!(!is_generator("def f():\n    return g\nasync def g(): yield\n"));
 }
