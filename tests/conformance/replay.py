@@ -252,6 +252,8 @@ def replay(name: str, place: Place, package: str, count: int, seed: int, rivals:
     place.patience = 10 + PATIENCE * (time.monotonic() - began)
     again = place.full()
     assert base and again is not None, f"{name}: pytest reports nothing"
+    passed = sum(outcome == "passed" for outcome in base.values())
+    assert passed > len(base) / 2, f"{name}: of {len(base)} tests {passed} pass with this Python and this pytest; try the project's own, without --python"
     unsteady = differing(base, again)
     for _ in range(2):
         place.affected()
@@ -314,6 +316,15 @@ def judge(tally: Tally, what: str, base: dict[str, str], full: dict[str, str], s
     return len(tally.missed) + len(tally.wrong) - known
 
 
+def project_in(corpus: Path, name: str, python: str) -> Path:
+    """Where *name* has been prepared, for the version of *python* if there is one for that: what is installed may be compiled."""
+    found = sorted(corpus.glob(f"py*/{name}"))
+    if python:
+        version = subprocess.run([python, "-c", "import sys; print('py%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=True)
+        found.sort(key=lambda path: path.parent.name != version.stdout.strip())
+    return found[0] if found else corpus / name
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("projects", nargs="*", default=list(PROJECTS))
@@ -326,7 +337,7 @@ def main() -> int:
     every: list[float] = []
     bad = 0
     for name in options.projects:
-        project = next(iter(sorted(options.corpus.glob(f"*/{name}"))), options.corpus / name)
+        project = project_in(options.corpus, name, options.python)
         with tempfile.TemporaryDirectory() as folder:
             place = prepare(project, options.python or str(project / "venv/bin/python"), Path(folder), ROOT / "python")
             tally = replay(name, place, PROJECTS[name], options.mutations, options.seed, options.rivals)

@@ -279,3 +279,42 @@ def state(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return "gone"
+
+
+# ---- a worker that is interrupted because the session stops
+
+
+TURNS_AN_INTERRUPT_INTO_ANOTHER_ERROR = """
+import pathlib, time
+import pytest
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    try:
+        if item.name == "test_behind" and call.when == "call":
+            pathlib.Path("waiting").touch()
+            time.sleep(30)
+    except KeyboardInterrupt:
+        raise TypeError("what pytest's own words for a failure come to, when they are interrupted") from None
+    return (yield)
+"""
+
+FAILS_WHEN_THE_OTHER_WAITS = """
+import pathlib, time
+
+def test_fails():
+    deadline = time.monotonic() + 20
+    while not pathlib.Path("waiting").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert 0
+"""
+
+
+def test_what_breaks_in_a_test_that_nobody_waits_for_is_not_told(place: DxPy) -> None:
+    place.write("conftest.py", TURNS_AN_INTERRUPT_INTO_ANOTHER_ERROR)
+    place.write("test_a.py", FAILS_WHEN_THE_OTHER_WAITS)
+    place.write("test_b.py", "def test_behind(): assert 0\n")
+    ended = place.run("test", "-x", "-n2")
+    assert ended.code == 1, str(ended)
+    assert ended.counts == {"failed": 1} and "INTERNALERROR" not in ended.out, str(ended)
