@@ -29,9 +29,11 @@ def names(text: str) -> list[list[str]]:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     part, modes = config.getoption("--shard"), config.getoption("--modes")
-    kept = [item for item in items if in_part(item, part) and in_modes(item, modes)]
+    asked = None if modes is None else chosen(items, modes)
+    kept = [item for item in items if in_part(item, part) and (asked is None or item in asked or mode_of(item) in (None, "pytest"))]
     if len(kept) < len(items):
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+        staying = set(kept)
+        config.hook.pytest_deselected(items=[item for item in items if item not in staying])
         items[:] = kept
 
 
@@ -47,11 +49,22 @@ def in_part(item: pytest.Item, part: tuple[int, int] | None) -> bool:
     return zlib.crc32(key.encode()) % parts == number - 1
 
 
-def in_modes(item: pytest.Item, modes: list[list[str]] | None) -> bool:
-    """Whether *item* runs in one of the modes, or in none, or as real pytest's own side."""
+def mode_of(item: pytest.Item) -> str | None:
+    """The mode in which *item* runs a behaviour case, if it does."""
     mode = getattr(getattr(item, "callspec", None), "params", {}).get("mode")
-    name = getattr(mode, "name", None)
-    if modes is None or name is None or name == "pytest":
-        return True
-    case = zlib.crc32(item.nodeid.rpartition("/")[0].encode())
-    return any(name == alternatives[case // 2 % len(alternatives)] for alternatives in modes)
+    return getattr(mode, "name", None)
+
+
+def chosen(items: list[pytest.Item], modes: list[list[str]]) -> set[pytest.Item]:
+    """Of each behaviour case one item for each of *modes*: where there are alternatives, one of those that the case has, told by its name."""
+    cases: dict[str, dict[str, pytest.Item]] = {}
+    for item in items:
+        if name := mode_of(item):
+            cases.setdefault(item.nodeid.rpartition("/")[0], {})[name] = item
+    kept = set()
+    for case, its in cases.items():
+        for alternatives in modes:
+            possible = [name for name in alternatives if name in its]
+            if possible:
+                kept.add(its[possible[zlib.crc32(case.encode()) // 2 % len(possible)]])
+    return kept

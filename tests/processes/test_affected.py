@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,23 +10,17 @@ import pytest
 from dxpy import DxPy
 from staleness.edits import EDITS, Edit
 from staleness.selecting import Missed, Selecting, reports_by_test, try_edit
+from staleness.slices import slice_of
 
 WAYS = {"cold": ("--no-daemon", "-n1"), "workers": ("--no-daemon", "-n2"), "warm": ()}
 
-ALL_WAYS = bool(os.environ.get("DX_PY_ALL_WAYS"))
-"""Every edit in every way (`make soundness`), instead of one edit of five, each in one of them in turn."""
-
-SLICE = 5
-
 
 def pairs(edits: Iterable[Edit]) -> list[Any]:
-    """The ways and edits to try."""
-    names = list(WAYS)
+    """The ways and edits to try: every edit in every way, or one edit of five, each in one of them in turn."""
     return [
         pytest.param(way, edit, id=f"{way}-{edit}")
-        for number, edit in enumerate(edits)
-        if ALL_WAYS or number % SLICE == 0
-        for way in (names if ALL_WAYS else [names[number // SLICE % len(names)]])
+        for number, edit in enumerate(slice_of(list(edits), 0, 5))
+        for way in slice_of(list(WAYS), number % len(WAYS), len(WAYS))
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,12 +13,8 @@ from staleness.edits import EDITS, OF_LOADING, Edit
 from staleness.edits.code import body_of_transitive_dependency
 from staleness.edits.layout import test_file_added as add_test_file
 from staleness.mix import Mix
+from staleness.slices import ALL_WAYS, MIXED_EDITS, slice_of
 from staleness.trial import Trial, try_edit
-
-ALL_WAYS = bool(os.environ.get("DX_PY_ALL_WAYS"))
-"""Everything (`make soundness`), instead of what there is time for in every run of the tests."""
-
-MIXED_EDITS = 200 if ALL_WAYS else 40
 
 ARGUMENTS = [
     (),
@@ -77,7 +72,7 @@ def shared() -> Iterator[Shared]:
     shared.drop()
 
 
-@pytest.mark.parametrize("edit", [edit for edit in EDITS.values() if edit.prepare is None], ids=str)
+@pytest.mark.parametrize("edit", slice_of([edit for edit in EDITS.values() if edit.prepare is None], 1, 3), ids=str)
 def test_edit(shared: Shared, edit: Edit) -> None:
     with shared.use() as trial:
         try_edit(edit, trial)
@@ -85,7 +80,7 @@ def test_edit(shared: Shared, edit: Edit) -> None:
 
 @pytest.mark.parametrize(
     "edit",
-    [edit for edit in EDITS.values() if edit.prepare is not None and (edit.name in OF_LOADING or ALL_WAYS)],
+    slice_of([edit for edit in EDITS.values() if edit.prepare is not None and (edit.name in OF_LOADING or ALL_WAYS)], 1, 3),
     ids=str,
 )
 def test_prepared_edit(place: DxPy, edit: Edit) -> None:
@@ -97,8 +92,7 @@ def test_all_arguments_see_an_edit(place: DxPy, workers: str) -> None:
     """One daemon serves all of these, from levels that were made for others among them; each must see what changed."""
     trial = Trial.create(place)
     trial.warm_up()
-    # Each half with one number of workers, where there is no time for all with both.
-    arguments = ARGUMENTS if ALL_WAYS else ARGUMENTS[int(workers) % 2 :: 2]
+    arguments = slice_of(ARGUMENTS, int(workers) - 1, 4)
     saved = trial.scene.save()
     compare_all(trial, workers, arguments, "before any edit")
     rng = random.Random(1)

@@ -62,16 +62,21 @@ class Bench:
 
     def run(self, case: Case, mode: Mode) -> list[Outcome]:
         """The outcomes of the case's commands, in the last of the mode's passes."""
+        return self.passes(case, mode)[-1]
+
+    def passes(self, case: Case, mode: Mode) -> list[list[Outcome]]:
+        """The outcomes of the case's commands, in each of the mode's passes."""
         program = find_program(mode)
         folder = self.folder / mode.side / case.id.replace("/", ".")
         if folder.exists():
             shutil.rmtree(folder)
         project = Project(case, folder)
         run = CaseRun(case, mode, project, self, program)
+        outcomes = []
         try:
             for _ in range(mode.passes):
                 project.reset()
-                outcomes = run.one_pass()
+                outcomes.append(run.one_pass())
             if mode.daemon:
                 run.check_daemon()
         finally:

@@ -9,7 +9,7 @@ import dataclasses
 class Mode:
     """`arguments` stand between `dx-py test` and the case's own.
 
-    `passes`: how often the case is run; the last pass is compared.
+    `passes`: how often the case is run; each pass is compared, and the first of several is a cold one that starts a daemon.
     `serial`: all tests run in one process, the run's own. What they show at once stands where it does under pytest.
     `recorded`: with the recording plugin. A plugin that listens makes the runner call hooks which it would
     otherwise pass over, so there are modes without it, which compare exit codes and output alone.

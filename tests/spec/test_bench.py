@@ -120,5 +120,19 @@ def test_a_warm_mode_needs_a_daemon(own_bench, stand_in, tmp_path):
         own_bench.run(CASE, warm)
 
 
+@pytest.mark.parametrize(("cheats", "number"), [("==", 1), ("!=", 2)])
+def test_each_pass_is_compared(cheats, number, own_bench, stand_in, tmp_path):
+    """The first run of a warm mode is a run like any other."""
+    runs = str(tmp_path / "runs")
+    commands = len(CASE.commands)
+    stand_in(
+        f"with open({runs!r}, 'a+') as runs: runs.write('x'); runs.flush(); number = runs.tell() - 1\n"
+        f"if number // {commands} {cheats} 0: sys.exit(1)"
+    )
+    [warm] = [mode for mode in DX_MODES if mode.name == "warm"]
+    found = find_problems(CASE, warm, own_bench)
+    assert found[0] == f"in pass {number} of 2:"
+
+
 def test_pytest_runs_a_case_once(own_bench):
     assert own_bench.pytest_outcomes(CASE) is own_bench.pytest_outcomes(CASE)

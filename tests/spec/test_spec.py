@@ -39,10 +39,13 @@ def find_problems(case: Case, mode: Mode, bench: Bench) -> list[str]:
         oracle = bench.pytest_outcomes(case)
         if mode is ORACLE:
             return unmet(case, oracle)
-        ours = bench.run(case, mode)
+        passes = bench.passes(case, mode)
     except BenchError as error:
         return [str(error)]
-    return differences(case, mode, oracle, ours) or unmet(case, ours)
+    for number, ours in enumerate(passes, 1):
+        if found := differences(case, mode, oracle, ours) or unmet(case, ours):
+            return [f"in pass {number} of {mode.passes}:", *found] if mode.passes > 1 else found
+    return []
 
 
 def check_requirements(case: Case) -> None:

@@ -1,6 +1,9 @@
 """Recorded inputs hold as long as nothing they say has changed, and not a moment longer."""
 
 import os
+import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -139,3 +142,40 @@ def test_reading_the_whole_environment_makes_every_variable_matter_but_the_termi
     before.check({b"A": b"1", b"SHLVL": b"2"})
     with pytest.raises(Unfit):
         before.check({b"A": b"1", b"B": b""})
+
+
+READS_WHILE_ANOTHER_READ_IS_NOTED = """
+import os, sys, threading
+from dx_py_test_runner.inputs.record import Recorder
+
+first, second = sys.argv[1:]
+
+class Owners:
+    noted = []
+    follows = False
+    executed = None
+
+    def note(self, kind, name):
+        self.noted.append(name)
+        if name == first:
+            other = threading.Thread(target=os.stat, args=(second,))
+            other.start()
+            other.join()
+
+    def has(self, kind, name):
+        return False
+
+recorder = Recorder(enabled=True, environment={})
+recorder.owners = Owners()
+os.stat(first)
+recorder.stop()
+sys.exit(0 if second in Owners.noted else f"heard of {Owners.noted} alone")
+"""
+
+
+def test_what_a_thread_reads_while_another_read_is_noted_is_heard(tmp_path):
+    paths = [str(tmp_path / name) for name in ("first", "second")]
+    for path in paths:
+        pathlib.Path(path).write_text("")
+    ended = subprocess.run([sys.executable, "-c", READS_WHILE_ANOTHER_READ_IS_NOTED, *paths], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr

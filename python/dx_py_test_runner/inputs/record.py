@@ -7,6 +7,7 @@ notes effects (writes, processes, connections), after which a level cannot be fo
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import functools
 import os
@@ -57,6 +58,18 @@ class _Seen:
     environment: dict[bytes, bytes | None] = field(default_factory=dict)
 
 
+class _Inside(_thread._local):
+    """Where the recorder itself is at work: what it reads there is nobody's input. Of each thread on its own: what others read meanwhile is heard."""
+
+    depth = 0
+
+    def __enter__(self) -> None:
+        self.depth += 1
+
+    def __exit__(self, *_exc: object) -> None:
+        self.depth -= 1
+
+
 class Recorder:
     """Records from its creation until :meth:`stop`. Only one exists per process."""
 
@@ -71,7 +84,8 @@ class Recorder:
         self.starts: list[Effect] = []
         self.born_ns = time.time_ns()
         self._on = False
-        self._busy = False
+        self._paused = False
+        self._inside = _Inside()
         self._options: set[str] = set()
         self._ignored_folders: tuple[str, ...] = ()
         self._originals: dict[str, Any] = {}
@@ -138,7 +152,7 @@ class Recorder:
 
         @functools.wraps(spawn)
         def fork_exec(args: Any, *more: Any) -> Any:
-            if self._on and not self._busy:
+            if self._on and not self._paused and not self._inside.depth:
                 self._own(owners.PROCESS, command("", ("", args)))
             return spawn(args, *more)
 
@@ -184,10 +198,15 @@ class Recorder:
 
     def pause(self) -> None:
         """Record nothing for now: what a waiting level looks at, to see whether it is true, is no input."""
-        self._busy = True
+        self._paused = True
 
     def go_on(self) -> None:
-        self._busy = False
+        self._paused = False
+
+    @property
+    def _hears(self) -> bool:
+        """Whether what is asked for now may be somebody's input."""
+        return self._on and not self.quiet and not self._paused and not self._inside.depth
 
     def resume(self, environment: dict[bytes, bytes]) -> None:
         """In a child that continues from a checkpoint for another client: keep what was recorded and go on."""
@@ -217,11 +236,8 @@ class Recorder:
     def _own(self, kind: str, name: str) -> None:
         """Note for its owner that something was read."""
         assert self.owners is not None
-        busy, self._busy = self._busy, True
-        try:
+        with self._inside:
             self.owners.note(kind, name)
-        finally:
-            self._busy = busy
 
     # ---- the environment
 
@@ -318,7 +334,7 @@ class Recorder:
     def _stat_wrapper(self, original: Any) -> Any:
         @functools.wraps(original)
         def asked(path: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._on and not self._busy and not self.quiet and type(path) is not int:
+            if self._hears and type(path) is not int:
                 folder = kwargs.get("dir_fd")
                 self._note_question(path if folder is None else _below(folder, path), original.__name__)
             return original(path, *args, **kwargs)
@@ -332,7 +348,7 @@ class Recorder:
         @functools.wraps(original)
         def opened(path: Any, flags: int, *args: Any, **kwargs: Any) -> int:
             folder = kwargs.get("dir_fd")
-            if folder is not None and self._on and not self._busy and not self.quiet:
+            if folder is not None and self._hears:
                 self._audit("open", (_below(folder, path), None, flags))
             return original(path, flags, *args, **kwargs)
 
@@ -383,14 +399,11 @@ class Recorder:
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
         # There are tens of thousands of others: each `id()` and `sys._getframe()` is one.
-        if event not in WANTED or not self._on or self._busy or self.quiet:
+        if event not in WANTED or not self._hears:
             return
         if event == "open":
-            self._busy = True
-            try:
+            with self._inside:
                 self._note_open(*args)
-            finally:
-                self._busy = False
         elif event == "import" and not self._by_level:
             assert self.owners is not None
             self.owners.imports()
@@ -402,23 +415,17 @@ class Recorder:
             self._note_file(name)
             self._own_file(name)
         elif event in ("os.listdir", "os.scandir"):
-            self._busy = True
-            try:
+            with self._inside:
                 self._note_listing(args[0], event)
-            finally:
-                self._busy = False
         elif event in TEMPORARY:
             if self._by_level:
                 self.temporary.append(os.path.abspath(os.fsdecode(args[0])))
         elif event in EFFECTS or event in STARTS:
-            self._busy = True
-            try:
+            with self._inside:
                 if self.owners is not None:
                     self._own_effect(event, args)
                 if self._by_level:
                     self._note_effect(event, args)
-            finally:
-                self._busy = False
 
     def _note_open(self, path: Any, mode: Any, flags: Any) -> None:
         if isinstance(path, int) or path is None:
@@ -547,8 +554,7 @@ class Recorder:
 
     def snapshot(self) -> Inputs:
         """The inputs read so far, with files of imported modules and ``sys.path`` added."""
-        self._busy = True
-        try:
+        with self._inside:
             seen = self._seen
             for entry in sys.path:
                 if entry:
@@ -564,8 +570,6 @@ class Recorder:
                 links=dict(seen.links),
                 exact=frozenset(seen.exact),
             )
-        finally:
-            self._busy = False
 
     def _note_packages_to_come(self) -> None:
         """A folder without ``__init__.py`` that stands where an imported module was looked for would become a package
