@@ -34,7 +34,7 @@ help:
 	@echo "make venv         make .venv and install the project into it, editable"
 	@echo "make example      run the example's tests with dx-py"
 	@echo "make test         everything that has to pass before a commit"
-	@echo "make test-all     the behaviour cases in all modes, not only in three each (long)"
+	@echo "make test-all     the behaviour cases in all modes, and all of the edits, arguments and hazards (two hours)"
 	@echo "make deaths       the whole matrix of causes, places and modes of death"
 	@echo "make conformance  real projects under dx-py and under pytest (downloads them)"
 	@echo "make failures     the same projects with assertions broken on purpose: what is printed about them"
@@ -71,7 +71,9 @@ $(VENV)/installed: pyproject.toml $(CRATE_FILES) | $(VENV)/bin/python
 example: venv
 	cd examples/shop && PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(CURDIR)/$(VENV)/bin/dx-py test
 
-# Each case of spec/ in three modes; in all of them by `make test-all`.
+ONE_OF := cold|warm|parallel|warm-parallel|lean|workers|default
+
+# Each case of spec/ in one mode, told by its name, and a part of the longest matrices; everything by `make test-all`.
 # One interpreter for every build of the extension: with another one cargo would start from the beginning.
 test: export PYO3_PYTHON = $(VENV_PYTHON)
 test: venv
@@ -82,8 +84,9 @@ test: venv
 	else \
 		set -x; cargo test --locked --workspace; \
 	fi
-	$(call side_by_side,tests '--modes=cold|lean$(,)warm$(,)parallel|workers')
+	$(call side_by_side,tests '--modes=$(ONE_OF)')
 
+test-all: export DX_PY_ALL_WAYS = 1
 test-all: venv
 	$(call side_by_side,tests)
 
