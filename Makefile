@@ -33,7 +33,7 @@ endef
 help:
 	@echo "make venv         make .venv and install the project into it, editable"
 	@echo "make example      run the example's tests with dx-py"
-	@echo "make test         everything that has to pass before a commit"
+	@echo "make test         what has to pass before a commit: of the cases one half, the other with the next commit (TURN=N chooses)"
 	@echo "make test-all     the behaviour cases in all modes, and all of the edits, arguments and hazards (two hours)"
 	@echo "make deaths       the whole matrix of causes, places and modes of death"
 	@echo "make conformance  real projects under dx-py and under pytest (downloads them)"
@@ -73,7 +73,10 @@ example: venv
 
 ONE_OF := cold|warm|parallel|warm-parallel|lean|workers|default
 
-# Each case of spec/ in one mode, told by its name, and a part of the longest matrices; everything by `make test-all`.
+# One commit has one half of the cases, and the next one the other.
+TURN := $(shell git rev-list --count HEAD 2>/dev/null || echo 0)
+
+# Half of the cases of spec/ in one mode, and a part of the longest matrices, for there to be time; everything by `make test-all`.
 # One interpreter for every build of the extension: with another one cargo would start from the beginning.
 test: export PYO3_PYTHON = $(VENV_PYTHON)
 test: venv
@@ -84,7 +87,7 @@ test: venv
 	else \
 		set -x; cargo test --locked --workspace; \
 	fi
-	$(call side_by_side,tests '--modes=$(ONE_OF)')
+	$(call side_by_side,tests '--modes=$(ONE_OF)' --turn=$(TURN))
 
 test-all: export DX_PY_ALL_WAYS = 1
 test-all: venv

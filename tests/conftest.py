@@ -1,4 +1,4 @@
-"""Options to run a part of the tests: a share of them for each of several processes, or cases in some modes only."""
+"""Options to run a part of the tests: a share of them for each of several processes, cases in some modes only, or half of the many that start processes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("parts")
     group.addoption("--shard", metavar="I/N", type=shard, help="run the I-th of N parts; cases stay together")
     group.addoption("--modes", metavar="NAMES", type=names, help="run the behaviour cases in these modes alone; of A|B each case in one")
+    group.addoption(
+        "--turn",
+        metavar="N",
+        type=int,
+        help="of the behaviour cases, and of the tests of processes that have parameters, run one half, and with N + 1 the other; "
+        "N decides, too, which of several modes a case runs in",
+    )
 
 
 def shard(text: str) -> tuple[int, int]:
@@ -29,8 +36,13 @@ def names(text: str) -> list[list[str]]:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     part, modes = config.getoption("--shard"), config.getoption("--modes")
-    asked = None if modes is None else chosen(items, modes)
-    kept = [item for item in items if in_part(item, part) and (asked is None or item in asked or mode_of(item) in (None, "pytest"))]
+    turn = config.getoption("--turn")
+    asked = None if modes is None else chosen(items, modes, turn or 0)
+    kept = [
+        item
+        for item in items
+        if in_part(item, part) and in_turn(item, turn) and (asked is None or item in asked or mode_of(item) in (None, "pytest"))
+    ]
     if len(kept) < len(items):
         staying = set(kept)
         config.hook.pytest_deselected(items=[item for item in items if item not in staying])
@@ -45,8 +57,20 @@ def in_part(item: pytest.Item, part: tuple[int, int] | None) -> bool:
     if item.get_closest_marker("conformance"):
         # They share what they download and build.
         return number == 1
+    return key_of(item) % parts == number - 1
+
+
+def key_of(item: pytest.Item) -> int:
+    """A number that stays the same, of an item or of all modes of a case."""
     key = item.nodeid.rpartition("/")[0] if "[" in item.nodeid and "/" in item.nodeid.partition("[")[2] else item.nodeid
-    return zlib.crc32(key.encode()) % parts == number - 1
+    return zlib.crc32(key.encode())
+
+
+def in_turn(item: pytest.Item, turn: int | None) -> bool:
+    """Whether *item* is always run, or in this turn."""
+    if turn is None or not hasattr(item, "callspec") or not item.nodeid.startswith(("tests/processes/", "tests/spec/test_spec.py")):
+        return True
+    return (key_of(item) // 4 + turn) % 2 == 0
 
 
 def mode_of(item: pytest.Item) -> str | None:
@@ -55,8 +79,8 @@ def mode_of(item: pytest.Item) -> str | None:
     return getattr(mode, "name", None)
 
 
-def chosen(items: list[pytest.Item], modes: list[list[str]]) -> set[pytest.Item]:
-    """Of each behaviour case one item for each of *modes*: where there are alternatives, one of those that the case has, told by its name."""
+def chosen(items: list[pytest.Item], modes: list[list[str]], turn: int) -> set[pytest.Item]:
+    """Of each behaviour case one item for each of *modes*: where there are alternatives, one of those that the case has, told by its name and the turn."""
     cases: dict[str, dict[str, pytest.Item]] = {}
     for item in items:
         if name := mode_of(item):
@@ -66,5 +90,5 @@ def chosen(items: list[pytest.Item], modes: list[list[str]]) -> set[pytest.Item]
         for alternatives in modes:
             possible = [name for name in alternatives if name in its]
             if possible:
-                kept.add(its[possible[zlib.crc32(case.encode()) // 2 % len(possible)]])
+                kept.add(its[possible[(zlib.crc32(case.encode()) + turn) // 2 % len(possible)]])
     return kept
