@@ -79,7 +79,7 @@ class Coordinator:
         self._reporter = reporter_for(self.config, _nobody, self.tower.journal.set_unshown)
         self._order = InOrder(len(session.items))
         self._limit = Limit()
-        self._tokens = Tokens(range(len(groups)))
+        self._tokens = Tokens(len(groups))
         self._selector = selectors.DefaultSelector()
         self._processes: list[Process] = []
         self._last_phase: dict[int, str] = {}

@@ -20,19 +20,16 @@ class TooManyGroups(Exception):
 
 
 class Tokens:
-    """The claims still open.
+    """The claims still open."""
 
-    :param numbers: the groups that anybody may claim, in this order.
-    """
-
-    def __init__(self, numbers: range) -> None:
+    def __init__(self, count: int) -> None:
         self._read, write = os.pipe2(os.O_CLOEXEC)
-        needed = len(numbers) * _WIDTH
+        needed = count * _WIDTH
         if needed > 65536:
             if needed > _PIPE_LIMIT:
-                raise TooManyGroups(len(numbers))
+                raise TooManyGroups(count)
             fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE_LIMIT)
-        data = b"".join(number.to_bytes(_WIDTH, "little") for number in numbers)
+        data = b"".join(number.to_bytes(_WIDTH, "little") for number in range(count))
         while data:
             data = data[os.write(write, data) :]
         os.close(write)
