@@ -112,3 +112,23 @@ def test_a_worker_stops_at_its_own_failures(place: DxPy, option: str, ran: int) 
     ended = place.test("--no-daemon", "-n1", "--isolation=process", option)
     assert ended.counts == {"failed": ran}, ended
     assert (place.project / "ran").read_text() == "." * ran
+
+
+WAITS_FOR_THE_OTHER = """
+import pathlib, time
+
+def test_it():
+    pathlib.Path("{own}").touch()
+    deadline = time.monotonic() + 20
+    while not pathlib.Path("{other}").exists():
+        assert time.monotonic() < deadline, "the other test did not begin"
+        time.sleep(0.01)
+"""
+
+
+def test_two_tests_in_two_files_run_at_the_same_time(place: DxPy) -> None:
+    """Who asks what follows its only test does not take it from who has nothing."""
+    place.write("test_a.py", WAITS_FOR_THE_OTHER.format(own="a", other="b"))
+    place.write("test_b.py", WAITS_FOR_THE_OTHER.format(own="b", other="a"))
+    ended = place.run("test", "-n2")
+    assert (ended.code, ended.counts) == (0, {"passed": 2}), str(ended)

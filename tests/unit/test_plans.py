@@ -97,7 +97,7 @@ def test_a_fresh_start_takes_a_base():
 
 
 def test_tokens_are_claimed_once_each():
-    tokens = Tokens(300)
+    tokens = Tokens(range(300))
     assert [tokens.claim() for _ in range(301)] == [*range(300), None]
     tokens.close()
 

@@ -79,7 +79,9 @@ class Coordinator:
         self._reporter = reporter_for(self.config, _nobody, self.tower.journal.set_unshown)
         self._order = InOrder(len(session.items))
         self._limit = Limit()
-        self._tokens = Tokens(len(groups))
+        # Each worker has a group of its own to begin with: who asks what follows a test may take the only other one.
+        self._first = [] if self._one_group_each else groups[:count]
+        self._tokens = Tokens(range(len(self._first), len(groups)))
         self._selector = selectors.DefaultSelector()
         self._processes: list[Process] = []
         self._last_phase: dict[int, str] = {}
@@ -92,7 +94,7 @@ class Coordinator:
         temporary = _share_temporary_folder(self.config, self._count)
         try:
             for number in range(self._count):
-                self._fork(number, None)
+                self._fork(number, self._first[number] if self._first else None)
             self._pump()
         except KeyboardInterrupt:
             self._stop_workers(signal.SIGINT)

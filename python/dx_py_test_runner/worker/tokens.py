@@ -20,16 +20,19 @@ class TooManyGroups(Exception):
 
 
 class Tokens:
-    """The claims still open."""
+    """The claims still open.
 
-    def __init__(self, count: int) -> None:
+    :param numbers: the groups that anybody may claim, in this order.
+    """
+
+    def __init__(self, numbers: range) -> None:
         self._read, write = os.pipe2(os.O_CLOEXEC)
-        needed = count * _WIDTH
+        needed = len(numbers) * _WIDTH
         if needed > 65536:
             if needed > _PIPE_LIMIT:
-                raise TooManyGroups(count)
+                raise TooManyGroups(len(numbers))
             fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE_LIMIT)
-        data = b"".join(number.to_bytes(_WIDTH, "little") for number in range(count))
+        data = b"".join(number.to_bytes(_WIDTH, "little") for number in numbers)
         while data:
             data = data[os.write(write, data) :]
         os.close(write)
