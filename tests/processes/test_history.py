@@ -52,6 +52,28 @@ def test_nothing_to_run_is_no_failure(project: DxPy) -> None:
     assert affected(project, "-k", "no_such_name").code == 5, "there are no such tests, as pytest says"
 
 
+TAKES_AWAY = """
+import os, sys
+
+def test_without(monkeypatch):
+    monkeypatch.delattr(sys, "_getframe")
+    import late
+    assert late.answer() and os.path.exists(__file__) and os.environ.get("NOBODY") is None
+    assert open("data.txt").read() == "data"
+"""
+
+
+def test_who_takes_the_frames_away_is_recorded_like_anybody(place: DxPy) -> None:
+    place.write("test_it.py", TAKES_AWAY)
+    place.write("late.py", "def answer(): return 42\n")
+    place.write("data.txt", "data")
+    ended = affected(place)
+    assert (ended.code, ended.counts) == (0, {"passed": 1}), str(ended)
+    assert line(affected(place)).startswith("affected: none of 1")
+    place.write("data.txt", "other")
+    assert affected(place).counts == {"failed": 1}
+
+
 def test_failures_run_again_until_they_pass(project: DxPy) -> None:
     settle(project)
     project.write("app/two.py", "def two():\n    return 3\n")

@@ -9,6 +9,7 @@ import inspect
 import linecache
 import os
 import sys
+from sys import _getframe  # bound at once: a test may take it away
 
 _STDLIB_FOLDERS = (
     os.path.dirname(os.__file__),
@@ -43,7 +44,7 @@ def is_stdlib(filename: str) -> bool:
 
 def caller_is_pytest() -> bool:
     """Whether the first frame outside the standard library and this package is pytest's."""
-    frame = sys._getframe(1)
+    frame = _getframe(1)
     while frame is not None:
         filename = frame.f_code.co_filename
         if not is_stdlib(filename) and not filename.startswith(OURS):
@@ -58,7 +59,7 @@ _LOOKING = frozenset({os.path.realpath.__code__.co_filename, os.path.exists.__co
 def shows_traceback() -> bool:
     """Whether pytest looks for the source of a traceback: :mod:`inspect` resolves the files of all modules for that, which decides
     nothing. What that code reads counts, and so does what the representations of values ask."""
-    frame = sys._getframe(3)
+    frame = _getframe(3)
     while frame is not None and frame.f_code.co_filename in _LOOKING:
         frame = frame.f_back
     return frame is not None and "/_pytest/_code/" in frame.f_code.co_filename
@@ -73,7 +74,7 @@ _EXISTENCE = frozenset(
 
 def asks_for_existence() -> bool:
     """Whether the frame that called ``os.stat`` or its kin wants to know only whether, and as what, a path exists."""
-    frame = sys._getframe(3)
+    frame = _getframe(3)
     while frame is not None and is_stdlib(frame.f_code.co_filename):
         if frame.f_code.co_name in _EXISTENCE:
             return True
@@ -83,7 +84,7 @@ def asks_for_existence() -> bool:
 
 def foreign_reader(*, through_stdlib: bool = False) -> str:
     """The file whose code reads an option (through ``config.getoption`` or not), if it is neither pytest's nor ours; else ''."""
-    frame = sys._getframe(2)
+    frame = _getframe(2)
     while frame is not None:
         filename = frame.f_code.co_filename
         if filename.startswith(OURS):
@@ -98,7 +99,7 @@ def foreign_reader(*, through_stdlib: bool = False) -> str:
 
 def is_configuring() -> bool:
     """Whether a file is read by pytest, or by us, to know how it is configured: what comes out is compared itself."""
-    frame = sys._getframe(2)
+    frame = _getframe(2)
     while frame is not None:
         filename = frame.f_code.co_filename
         if not filename.startswith(_HERE) and not is_stdlib(filename):
@@ -109,7 +110,7 @@ def is_configuring() -> bool:
 
 def reader_is_ours() -> bool:
     """Whether who looks at the environment is the runner, or pytest for itself."""
-    frame = sys._getframe(2)
+    frame = _getframe(2)
     while frame is not None:
         filename = frame.f_code.co_filename
         if not filename.startswith(_HERE) and not is_stdlib(filename):
@@ -127,7 +128,7 @@ def loads_code(name: str) -> bool:
     Whoever wants to see the text of a module reads it as a file."""
     if not name.endswith((".py", ".pyc")):
         return False
-    frame = sys._getframe(3)
+    frame = _getframe(3)
     while frame is not None:
         code = frame.f_code
         if code.co_name == "get_code" and code.co_filename == "<frozen importlib._bootstrap_external>":
@@ -140,7 +141,7 @@ def loads_code(name: str) -> bool:
 
 def is_harmless() -> bool:
     """Whether a process is started by code that asks the system about itself."""
-    frame = sys._getframe(3)
+    frame = _getframe(3)
     while frame is not None:
         if frame.f_globals.get("__name__") in _HARMLESS_CALLERS:
             return True
@@ -152,7 +153,7 @@ def is_harmless() -> bool:
 
 def culprit() -> str | None:
     """``file:line`` of the code outside the standard library that caused an effect; None if it is harmless."""
-    frame = sys._getframe(1)
+    frame = _getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_HERE):
         frame = frame.f_back
     while frame is not None:

@@ -7,6 +7,7 @@ which are listened to from then on. Between two tests, and around fixtures that 
 from __future__ import annotations
 
 import sys
+from sys import _getframe  # bound at once: a test may take it away
 from collections.abc import Callable
 from types import CodeType
 from typing import Any
@@ -85,7 +86,7 @@ class Executed:
         return _monitoring.DISABLE
 
     def _note_callers(self, number: int) -> None:
-        frame = sys._getframe(2)
+        frame = _getframe(2)
         while frame is not None and not self._ends(frame.f_code):
             caller = self._numbers.get(id(frame.f_code))
             if caller is not None:

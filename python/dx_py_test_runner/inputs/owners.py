@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from sys import _getframe  # bound at once: a test may take it away
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -225,7 +226,7 @@ class Owners:
         """The project's functions that are being executed, up to where pytest or a module's body begins."""
         found = set()
         kept_anyway = False
-        frame = sys._getframe(2)
+        frame = _getframe(2)
         while frame is not None and frame.f_code.co_filename.startswith(_RECORDING):
             frame = frame.f_back
         while frame is not None:
@@ -255,7 +256,7 @@ class Owners:
 
     def _module(self) -> str | None:
         """The file of the innermost module body on the stack; '' if it is not the project's, None if there is none."""
-        frame = sys._getframe(2)
+        frame = _getframe(2)
         while frame is not None:
             code = frame.f_code
             filename = code.co_filename

@@ -12,6 +12,7 @@ import contextlib
 import functools
 import os
 import sys
+from sys import _getframe  # bound at once: a test may take it away
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -466,7 +467,7 @@ class Recorder:
         name = os.path.abspath(os.fsdecode(path if path is not None else "."))
         if self._ignored(name):
             return
-        frame = sys._getframe(2)
+        frame = _getframe(2)
         if self.owners is not None:
             self._own_listing(name, frame.f_code.co_filename, event)
         if not (self._by_level and self._for_levels):

@@ -12,6 +12,7 @@ import builtins
 import functools
 import inspect
 import sys
+from sys import _getframe  # bound at once: a test may take it away
 import warnings
 from collections.abc import Callable
 from types import CodeType, FrameType
@@ -43,7 +44,7 @@ def _explain(test: str, class_name: str | None = None) -> str:
     :param test: the statement's condition, as it stands in the file.
     :param class_name: the class around it, if private names may occur in it.
     """
-    frame = sys._getframe(1)
+    frame = _getframe(1)
     explanation = _explanation(test, class_name, False)
     _evaluate(explanation.parts, frame)
     return _whole(explanation, "", frame)
@@ -52,7 +53,7 @@ def _explain(test: str, class_name: str | None = None) -> str:
 @internal
 def _explain_with(test: str, class_name: str | None = None) -> Callable[[object], str]:
     """As :func:`_explain`, for a statement with a message: a function of the message, which is computed in between."""
-    frame = sys._getframe(1)
+    frame = _getframe(1)
     explanation = _explanation(test, class_name, True)
     _evaluate(explanation.parts, frame)
 

@@ -8,6 +8,7 @@ import marshal
 import os
 import struct
 import sys
+from sys import _getframe  # bound at once: a test may take it away
 from collections.abc import Callable, Mapping
 from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
@@ -124,7 +125,7 @@ class _Reading:
         if cached is not None:
             return cached
         # The import hook's method, which goes on to run the code in this module.
-        caller = sys._getframe(1).f_locals
+        caller = _getframe(1).f_locals
         hook, module = caller.get("self"), caller.get("module")
         if not isinstance(hook, rewrite.AssertionRewritingHook) or not isinstance(module, ModuleType):
             return None
