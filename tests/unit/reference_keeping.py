@@ -20,19 +20,27 @@ PUTTING = frozenset(
 )
 """Methods that put something into what they are called on."""
 
-_MAKERS = frozenset({"dict", "list", "set", "bytearray", "defaultdict", "deque", "sorted", "open", "copy", "deepcopy"})
+_MAKERS = frozenset({"dict", "list", "set", "bytearray", "defaultdict", "deque", "sorted", "open", "copy", "deepcopy", "__new__"})
 """Functions that give something new; as does what begins with a capital letter."""
 
-_STARTING = frozenset({"__init__", "__new__", "__post_init__", "setUp", "asyncSetUp", "setup_method"})
+_STARTING = frozenset({"__init__", "__post_init__", "setUp", "asyncSetUp", "setup_method"})
 """Methods whose first argument is new, or is one test's."""
 
 _NEW = (ast.Constant, ast.JoinedStr, ast.Dict, ast.List, ast.Set, ast.Tuple, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.BinOp)
 
 
-def keepers(tree: ast.Module) -> Iterator[str]:
-    """The qualified names of the functions of a file that may keep something."""
+_NOWHERE, _IN_OBJECT, _ANYWHERE = range(3)
+
+_Parts = dict[ast.AST, set[str]]
+
+
+def keepers(tree: ast.Module) -> tuple[list[str], list[str]]:
+    """The qualified names of the functions of a file that may keep something, and of those that keep it in their object alone."""
     wrapped = {argument.id for call in _calls_outside(tree) for argument in call.args if isinstance(argument, ast.Name)}
-    yield from _within(tree, "", wrapped)
+    found: dict[str, int] = {}
+    for name, kept in _within(tree, "", wrapped, _own_parts(tree)):
+        found[name] = max(kept, found.get(name, _NOWHERE))
+    return sorted(name for name in found if found[name]), sorted(name for name in found if found[name] == _IN_OBJECT)
 
 
 def handed(tree: ast.Module) -> Iterator[str]:
@@ -47,16 +55,67 @@ def handed(tree: ast.Module) -> Iterator[str]:
 
 
 
-def _within(node: ast.AST, prefix: str, wrapped: set[str]) -> Iterator[str]:
+def _within(node: ast.AST, prefix: str, wrapped: set[str], parts: _Parts) -> Iterator[tuple[str, int]]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, _Function):
-            if child.name in wrapped or _is_decorated(child) or _puts(child):
-                yield prefix + child.name
-            yield from _within(child, f"{prefix}{child.name}.<locals>.", wrapped)
+            kept = _ANYWHERE if child.name in wrapped or _is_decorated(child) else _puts(child, "<locals>" in prefix, parts.get(child))
+            yield prefix + child.name, kept
+            yield from _within(child, f"{prefix}{child.name}.<locals>.", wrapped, parts)
         elif isinstance(child, ast.ClassDef):
-            yield from _within(child, f"{prefix}{child.name}.", wrapped)
+            yield from _within(child, f"{prefix}{child.name}.", wrapped, parts)
         else:
-            yield from _within(child, prefix, wrapped)
+            yield from _within(child, prefix, wrapped, parts)
+
+
+def _own_parts(tree: ast.Module) -> _Parts:
+    """For each method, the attributes that its object alone has."""
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    new = {id(target) for node in ast.walk(tree) for target in _new_targets(node)}
+    stored = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)]
+    shared = {node.attr for node in stored if id(node) not in new}
+    for node in (part for one in classes for part in _own_of_class(one)):
+        if isinstance(node, (*_Function.__args__, ast.ClassDef)):
+            shared.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            shared.add(node.id)
+    if "__dict__" in shared or any(node.attr == "__dict__" for node in stored):
+        return {}
+    found: _Parts = {}
+    for one in classes:
+        methods = [child for child in one.body if isinstance(child, _Function)]
+        parts = {
+            node.attr
+            for maker in methods
+            if maker.name == "__init__"
+            for node in own_nodes(maker)
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _is_name(node.value, _first(maker))
+        }
+        found.update(dict.fromkeys(methods, parts - shared))
+    return found
+
+
+def _own_of_class(one: ast.ClassDef) -> Iterator[ast.AST]:
+    for child in one.body:
+        yield child
+        if not isinstance(child, (*_Function.__args__, ast.Lambda, ast.ClassDef)):
+            yield from own_nodes(child)
+
+
+def _new_targets(node: ast.AST) -> list[ast.expr]:
+    """What a statement binds to something new."""
+    if isinstance(node, ast.Assign):
+        return node.targets if _is_new(node.value) else []
+    if isinstance(node, ast.AnnAssign):
+        return [node.target] if node.value is None or _is_new(node.value) else []
+    return [node.target] if isinstance(node, ast.AugAssign) else []
+
+
+def _first(function: _Function) -> str | None:
+    return next((one.arg for one in (*function.args.posonlyargs, *function.args.args)), None)
+
+
+def _is_name(node: ast.AST, name: str | None) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
 
 
 def _calls_outside(node: ast.AST) -> Iterator[ast.Call]:
@@ -80,28 +139,50 @@ def _last_name(node: ast.AST) -> str:
     return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
-def _puts(function: _Function) -> bool:
-    """Whether the function binds, or puts into, something that may be there after it has ended."""
+def _puts(function: _Function, inner: bool, parts: set[str] | None) -> int:
+    """Where the function binds, or puts into, something that may be there after it has ended."""
     own = list(own_nodes(function))
     if any(isinstance(node, (ast.Global, ast.Nonlocal)) for node in own):
-        return True
+        return _ANYWHERE
     new = _new_names(function, own)
+    kept = _NOWHERE
     for node in own:
         if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store):
-            place: ast.AST = node
+            place, whole = node, node.value
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in PUTTING:
-            place = node.func.value
+            place = whole = node.func.value
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setattr" and node.args:
-            place = node.args[0]
+            place = whole = node.args[0]
         else:
             continue
         while isinstance(place, (ast.Attribute, ast.Subscript)):
             place = place.value
-        if isinstance(place, ast.Constant):
+        if isinstance(place, ast.Constant) or (isinstance(place, ast.Name) and place.id in new):
             continue
-        if not (isinstance(place, ast.Name) and place.id in new):
-            return True
-    return False
+        if inner or parts is None or not _is_of_object(whole, function, own, parts):
+            return _ANYWHERE
+        kept = _IN_OBJECT
+    return kept
+
+
+def _is_of_object(whole: ast.AST, function: _Function, own: list[ast.AST], parts: set[str]) -> bool:
+    """Whether what is put into *whole* is gone with the object that the method is called on."""
+    first = _first(function)
+    stores = [node.id for node in own if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    decorators = {_last_name(part) for decorator in function.decorator_list for part in ast.walk(decorator)}
+    if first is None or first in stores or decorators & {"staticmethod", "classmethod"}:
+        return False
+    if function.name in ("__new__", "__init_subclass__", "__class_getitem__"):
+        return False
+
+    def is_part(node: ast.AST) -> bool:
+        return isinstance(node, ast.Attribute) and _is_name(node.value, first) and (node.attr == "__dict__" or node.attr in parts)
+
+    if isinstance(whole, ast.Name):
+        assigned = [node for node in own if isinstance(node, ast.Assign) and is_part(node.value)]
+        names = {target.id for node in assigned for target in node.targets if isinstance(target, ast.Name)}
+        return whole.id == first or (whole.id in names and stores.count(whole.id) == 1)
+    return is_part(whole)
 
 
 def _new_names(function: _Function, own: list[ast.AST]) -> set[str]:

@@ -21,11 +21,11 @@ def outline(text: bytes) -> Outline:
     finder = _Finder()
     finder.visit(tree)
     imports, names = tuple(dict.fromkeys(finder.imports)), tuple(sorted(finder.names))
-    kept, given = tuple(sorted(set(keepers(tree)))), tuple(sorted(set(handed(tree))))
+    (kept, in_object), given = keepers(tree), tuple(sorted(set(handed(tree))))
     loads, touched = tuple(_certain_imports(tree)), touches(tree)
     bodies: dict[str, str] = {}
     _take_bodies(tree, "", bodies)
-    return Outline(imports, names, finder.dynamic, _hash(tree), tuple(sorted(bodies.items())), kept, given, loads, touched)
+    return Outline(imports, names, finder.dynamic, _hash(tree), tuple(sorted(bodies.items())), tuple(kept), tuple(in_object), given, loads, touched)
 
 
 def _certain_imports(node: ast.AST) -> Iterator[tuple[int, str, tuple[str, ...]]]:

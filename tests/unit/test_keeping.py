@@ -21,6 +21,7 @@ KEEP = {
     "in another name": "def f():\n    d = V\n    d[1] = g()\n",
     "in each": "def f():\n    for one in V:\n        one.v = g()\n",
     "by setattr": "def f(x):\n    setattr(x, 'v', g())\n",
+    "in its class, when an object is made": "class C:\n    def __new__(f):\n        f.one = g()\n        return f.one\n",
     "decorated": "@functools.lru_cache(maxsize=None)\ndef f():\n    return g()\n",
     "decorated by an own function": "@once\ndef f():\n    return g()\n",
     "wrapped later": "def f():\n    return g()\n\n\ncached = functools.cache(f)\n",
@@ -29,6 +30,7 @@ KEEP = {
 KEEP_NOTHING = {
     "plain": "def f():\n    x = g()\n    return x\n",
     "in a new dictionary": "def f():\n    d = {}\n    d[1] = g()\n    d.update(a=1)\n    return d\n",
+    "in an object that is made by hand": "class C:\n    def __new__(cls):\n        self = object.__new__(cls)\n        self.v = g()\n        return self\n",
     "in a new object": "def f():\n    c = Thing()\n    c.v = g()\n    return c\n",
     "when an object is made": "class C:\n    def f(self):\n        pass\n\n    def __init__(self):\n        self.v = g()\n",
     "of a test": "def test_f(thing):\n    thing.v = g()\n    x = h()\n    x.append(1)\n",
@@ -40,12 +42,58 @@ KEEP_NOTHING = {
 
 @pytest.mark.parametrize("text", KEEP.values(), ids=list(KEEP))
 def test_may_keep(text: str) -> None:
-    assert any(name.rpartition(".")[2] == "f" for name in outline(text.encode()).keepers)
+    assert any(name.rpartition(".")[2] in ("f", "__new__") for name in outline(text.encode()).keepers)
 
 
 @pytest.mark.parametrize("text", KEEP_NOTHING.values(), ids=list(KEEP_NOTHING))
 def test_keeps_nothing(text: str) -> None:
     assert not outline(text.encode()).keepers
+
+
+_MAKER = "    def __init__(self, given):\n        self.found = []\n        self.given = given\n"
+
+IN_OBJECT = {
+    "an attribute": "class C:\n    def f(self):\n        self.v = g()\n",
+    "one that is there": "class C:\n    def f(self):\n        self.v += g()\n",
+    "by setattr": "class C:\n    def f(this):\n        setattr(this, 'v', g())\n",
+    "an item of its own": "class C(dict):\n    def f(self, k):\n        self[k] = g()\n        self.update(h())\n",
+    "in its dictionary": "class C:\n    def f(self):\n        self.__dict__['v'] = g()\n",
+    "in a list that it alone has": f"class C:\n{_MAKER}    def f(self):\n        self.found.append(g())\n",
+    "in its list by another name": f"class C:\n{_MAKER}    def f(self):\n        found = self.found\n        found.append(g())\n",
+    "in a class within a class": "class C:\n    class D:\n        def f(self):\n            self.v = g()\n",
+    "a property": "class C:\n    @property\n    def f(self):\n        self.v = g()\n        return self.v\n",
+}
+
+ELSEWHERE = {
+    "no method": "def f(self):\n    self.v = g()\n",
+    "in its class": "class C:\n    @classmethod\n    def f(cls):\n        cls.v = g()\n",
+    "in an argument": "class C:\n    @staticmethod\n    def f(one):\n        one.v = g()\n",
+    "in another object": "class C:\n    def f(self, other):\n        self.v = 1\n        other.v = g()\n",
+    "in an object of its own": "class C:\n    def f(self):\n        self.other.v = g()\n",
+    "in a list that it was given": f"class C:\n{_MAKER}    def f(self):\n        self.given.append(g())\n",
+    "in a list of its class": f"class C:\n    found = []\n{_MAKER}    def f(self):\n        self.found.append(g())\n",
+    "in a list that others set": f"class C:\n{_MAKER}    def f(self):\n        self.found.append(g())\n\ndef h(c):\n    c.found = ALL\n",
+    "in a list that is another, too": f"class C:\n{_MAKER}    def f(self):\n        self.found, x = ALL, 1\n        self.found.append(g())\n",
+    "in a list by a name of others": f"class C:\n{_MAKER}    def f(self, x):\n        found = self.found\n        found = x\n        found.append(g())\n",
+    "in a dictionary that all share": "class C:\n    def __init__(self):\n        self.__dict__ = ALL\n\n    def f(self):\n        self.v = g()\n",
+    "another self": "class C:\n    def f(self):\n        self = current()\n        self.v = g()\n",
+    "decorated": "class C:\n    @cached\n    def f(self):\n        self.v = g()\n",
+    "of a class within a function": "def o():\n    class C:\n        def f(self):\n            self.v = g()\n",
+    "where another of its name keeps": "class C:\n    def f(self):\n        self.v = g()\n\n    def f(self):\n        V.append(g())\n",
+    "when a class is made": "class C:\n    def __init_subclass__(f):\n        f.v = g()\n",
+}
+
+
+@pytest.mark.parametrize("text", IN_OBJECT.values(), ids=list(IN_OBJECT))
+def test_keeps_it_in_its_object(text: str) -> None:
+    found = outline(text.encode())
+    assert found.in_object and [name for name in found.keepers if name.endswith(".f")] == list(found.in_object)
+
+
+@pytest.mark.parametrize("text", ELSEWHERE.values(), ids=list(ELSEWHERE))
+def test_keeps_it_elsewhere(text: str) -> None:
+    found = outline(text.encode())
+    assert found.keepers and not found.in_object
 
 
 def test_what_is_within_a_function_is_part_of_it() -> None:

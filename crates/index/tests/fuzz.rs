@@ -201,6 +201,7 @@ fn outlines_of_whatever() {
         told += 1;
         assert!(found.bodies.windows(2).all(|pair| pair[0].0 < pair[1].0));
         assert!(found.keepers.iter().all(|name| found.bodies.iter().any(|(known, _)| known == name)));
+        assert!(found.in_object.iter().all(|name| found.keepers.contains(name)));
         assert!(found.names.windows(2).all(|pair| pair[0] < pair[1]));
         if let Ok(text) = std::str::from_utf8(&text) {
             // A byte order mark is one at the start alone.

@@ -38,6 +38,7 @@ fn plain<'py>(py: Python<'py>, found: &Outline) -> PyResult<Bound<'py, PyTuple>>
         hexadecimal(&found.level),
         PyTuple::new(py, bodies.collect::<Vec<_>>())?,
         PyTuple::new(py, &found.keepers)?,
+        PyTuple::new(py, &found.in_object)?,
         PyTuple::new(py, &found.handed)?,
         imports(py, &found.loads)?,
         touches,

@@ -47,6 +47,8 @@ pub struct Outline {
     pub bodies: Vec<(String, Digest)>,
     /// Qualified names of functions that may keep what they find; sorted.
     pub keepers: Vec<String>,
+    /// Those of them that keep it in the object alone that they are methods of.
+    pub in_object: Vec<String>,
     /// Names of what is handed to others that may keep what it gives; sorted.
     pub handed: Vec<String>,
     /// Imports that are done whenever the module is loaded.
@@ -109,13 +111,15 @@ fn outline_parsed(text: &str, lossy: &[usize], minor: u8) -> Option<Outline> {
     let tree = build::build(text, parsed.suite(), minor);
     let mentions::Mentions { imports, names, dynamic } = mentions::mentions(&tree);
     let (level, bodies) = digest::level_and_bodies(&tree);
+    let (keepers, in_object) = keeping::keepers(&tree);
     Some(Outline {
         imports,
         names,
         dynamic,
         level,
         bodies,
-        keepers: keeping::keepers(&tree),
+        keepers,
+        in_object,
         handed: keeping::handed(&tree),
         loads: mentions::certain_imports(&tree),
         touches: touching::touches(&tree),

@@ -29,6 +29,8 @@ class Outline(NamedTuple):
     """A hash of each function's body, without those of functions within it, by its qualified name."""
     keepers: tuple[str, ...] = ()
     """Qualified names of functions that may keep what they find (:mod:`select.keeping`)."""
+    in_object: tuple[str, ...] = ()
+    """Those of them that keep it in the object alone that they are methods of: no longer than that is there."""
     handed: tuple[str, ...] = ()
     """Names of what it hands to others that may keep what it gives."""
     loads: tuple[tuple[int, str, tuple[str, ...]], ...] = ()

@@ -2,7 +2,7 @@
 //!
 //! A test that is given what another has read or computed depends on it, though it has not read it itself. In doubt a function keeps.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::mentions::aliases;
 use super::tree::{Field, Id, Kind, Tree, STORE};
@@ -22,28 +22,112 @@ const PUTTING: [&str; 15] = [
 ];
 
 /// Functions that give something new; as does what begins with a capital letter.
-const MAKERS: [&str; 10] =
-    ["dict", "list", "set", "bytearray", "defaultdict", "deque", "sorted", "open", "copy", "deepcopy"];
+const MAKERS: [&str; 11] =
+    ["dict", "list", "set", "bytearray", "defaultdict", "deque", "sorted", "open", "copy", "deepcopy", "__new__"];
 
 /// Methods whose first argument is new, or is one test's.
-const STARTING: [&str; 6] = ["__init__", "__new__", "__post_init__", "setUp", "asyncSetUp", "setup_method"];
+const STARTING: [&str; 5] = ["__init__", "__post_init__", "setUp", "asyncSetUp", "setup_method"];
+
+/// Decorators of what is given no object of its class, and methods that are given none without one.
+const OF_CLASS: [&str; 2] = ["staticmethod", "classmethod"];
+const OF_CLASS_ITSELF: [&str; 3] = ["__new__", "__init_subclass__", "__class_getitem__"];
 
 /// Whether a method of this name puts something into what it is called on.
 pub(super) fn puts_something(method: &str) -> bool {
     PUTTING.contains(&method)
 }
 
-/// The qualified names of the functions that may keep something; sorted.
-pub(super) fn keepers(tree: &Tree) -> Vec<String> {
+/// Where a function may keep something.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kept {
+    Nowhere,
+    /// In the object that it is a method of, and in what that alone has: no longer than the object is there.
+    InObject,
+    Anywhere,
+}
+
+/// The qualified names of the functions that may keep something, and of those among them that keep it in their object alone; sorted.
+pub(super) fn keepers(tree: &Tree) -> (Vec<String>, Vec<String>) {
     let mut wrapped = HashSet::new();
     for call in calls_outside(tree) {
         let arguments = tree.children_in(call, Field::Args).map(|argument| tree.node(argument));
         wrapped.extend(arguments.filter(|argument| argument.kind == Kind::Name).map(|argument| argument.name()));
     }
-    let keeps = |id: Id| wrapped.contains(tree.node(id).name()) || is_decorated(tree, id) || puts(tree, id);
-    let found: BTreeSet<&str> =
-        tree.functions.iter().filter(|one| keeps(one.id)).map(|one| one.qualname.as_str()).collect();
-    found.into_iter().map(str::to_owned).collect()
+    let own = own_parts(tree);
+    let mut found: BTreeMap<&str, Kept> = BTreeMap::new();
+    for one in &tree.functions {
+        let kept = if wrapped.contains(tree.node(one.id).name()) || is_decorated(tree, one.id) {
+            Kept::Anywhere
+        } else {
+            puts(tree, one.id, &one.qualname, own.get(&one.id))
+        };
+        // Functions of one name, as those of a property, are one to whoever only knows their names.
+        let known = found.entry(&one.qualname).or_insert(Kept::Nowhere);
+        *known = kept.max(*known);
+    }
+    let names = |wanted: fn(Kept) -> bool| -> Vec<String> {
+        found.iter().filter(|(_, kept)| wanted(**kept)).map(|(name, _)| (*name).to_owned()).collect()
+    };
+    (names(|kept| kept != Kept::Nowhere), names(|kept| kept == Kept::InObject))
+}
+
+/// For each method, the attributes that only objects of its class have: set when one is made, never to anything but something new.
+/// None at all where objects may share everything.
+fn own_parts<'a>(tree: &Tree<'a>) -> HashMap<Id, HashSet<&'a str>> {
+    let mut shared = HashSet::new();
+    let mut new_at = HashSet::new();
+    let mut found = HashMap::new();
+    for id in tree.within(0) {
+        match tree.kind(id) {
+            Kind::Assign | Kind::AnnAssign | Kind::AugAssign => {
+                let value = tree.child(id, Field::Value);
+                if tree.kind(id) == Kind::AugAssign || value.is_none_or(|value| is_new(tree, value)) {
+                    new_at.extend(tree.children_in(id, Field::Target));
+                }
+            }
+            Kind::Attribute if tree.node(id).flag == STORE && !new_at.contains(&id) => {
+                shared.insert(tree.node(id).name());
+            }
+            Kind::ClassDef => shared.extend(names_in_class(tree, id)),
+            _ => {}
+        }
+    }
+    if shared.contains("__dict__") || new_at.iter().any(|&id| tree.node(id).name() == "__dict__") {
+        return found;
+    }
+    for class in tree.within(0).filter(|&id| tree.kind(id) == Kind::ClassDef) {
+        let methods: Vec<Id> = tree.children_in(class, Field::Body).filter(|&id| tree.kind(id).is_function()).collect();
+        let mut parts: HashSet<&str> = HashSet::new();
+        for &maker in methods.iter().filter(|&&id| tree.node(id).name() == "__init__") {
+            let object = first_parameter(tree, maker);
+            let set =
+                tree.own_nodes(maker).filter(|&id| tree.kind(id) == Kind::Attribute && tree.node(id).flag == STORE);
+            parts.extend(set.filter(|&id| object == name_of(tree, id + 1)).map(|id| tree.node(id).name()));
+        }
+        parts.retain(|name| !shared.contains(name));
+        found.extend(methods.into_iter().map(|method| (method, parts.clone())));
+    }
+    found
+}
+
+/// The names that the body of a class binds, outside of functions.
+fn names_in_class<'a>(tree: &Tree<'a>, class: Id) -> Vec<&'a str> {
+    let bound = tree.own_nodes(class).map(|id| tree.node(id));
+    bound
+        .filter(|node| node.kind.is_scope() || (node.kind == Kind::Name && node.flag == STORE))
+        .map(|node| node.name())
+        .collect()
+}
+
+fn first_parameter<'a>(tree: &Tree<'a>, function: Id) -> Option<&'a str> {
+    [Field::PosOnly, Field::Positional]
+        .into_iter()
+        .find_map(|field| tree.child(function + 1, field))
+        .map(|argument| tree.node(argument).name())
+}
+
+fn name_of<'a>(tree: &Tree<'a>, id: Id) -> Option<&'a str> {
+    (tree.kind(id) == Kind::Name).then(|| tree.node(id).name())
 }
 
 /// The names, without those of modules and classes, of what is handed, outside of functions, to others that may keep what it gives
@@ -91,35 +175,100 @@ fn is_decorated(tree: &Tree, function: Id) -> bool {
     !tree.node(function).name().starts_with("test") && !tree.children_in(function, Field::Decorators).all(is_plain)
 }
 
-/// Whether the function binds, or puts into, something that may be there after it has ended.
-fn puts(tree: &Tree, function: Id) -> bool {
+/// Where the function binds, or puts into, something that may be there after it has ended.
+///
+/// *parts*: attributes of its class that are no one else's; None if it is no method.
+fn puts(tree: &Tree, function: Id, qualname: &str, parts: Option<&HashSet<&str>>) -> Kept {
     if tree.own_nodes(function).any(|id| matches!(tree.kind(id), Kind::Global | Kind::Nonlocal)) {
-        return true;
+        return Kept::Anywhere;
     }
     let mut new = None;
-    let mut places = tree.own_nodes(function).filter_map(|id| place_of(tree, id));
-    places.any(|mut place| {
+    let mut object = None;
+    let mut kept = Kept::Nowhere;
+    for (whole, mut place) in tree.own_nodes(function).filter_map(|id| place_of(tree, id)) {
         while matches!(tree.kind(place), Kind::Attribute | Kind::Subscript) {
             place += 1;
         }
         match tree.kind(place) {
-            Kind::Constant => false,
-            Kind::Name => !new.get_or_insert_with(|| new_names(tree, function)).contains(tree.node(place).name()),
-            _ => true,
+            Kind::Constant => continue,
+            Kind::Name if new.get_or_insert_with(|| new_names(tree, function)).contains(tree.node(place).name()) => {
+                continue
+            }
+            _ => {}
         }
-    })
+        let object = object.get_or_insert_with(|| Object::of(tree, function, qualname, parts));
+        if !object.as_ref().is_some_and(|object| object.has(tree, whole)) {
+            return Kept::Anywhere;
+        }
+        kept = Kept::InObject;
+    }
+    kept
 }
 
-/// What a node of a function changes, if it is no name.
-fn place_of(tree: &Tree, id: Id) -> Option<Id> {
+/// The object that a method is called on.
+struct Object<'t> {
+    name: &'t str,
+    parts: &'t HashSet<&'t str>,
+    /// Local names of these parts.
+    locals: HashSet<&'t str>,
+}
+
+impl<'t> Object<'t> {
+    fn of(tree: &Tree<'t>, function: Id, qualname: &str, parts: Option<&'t HashSet<&'t str>>) -> Option<Self> {
+        let (parts, name) = (parts?, first_parameter(tree, function)?);
+        let is_of_class = |decorator: Id| tree.within(decorator).any(|part| OF_CLASS.contains(&tree.last_name(part)));
+        if qualname.contains("<locals>")
+            || OF_CLASS_ITSELF.contains(&tree.node(function).name())
+            || tree.children_in(function, Field::Decorators).any(is_of_class)
+        {
+            return None;
+        }
+        let mut bound: HashMap<&str, usize> = HashMap::new();
+        for node in tree.own_nodes(function).map(|id| tree.node(id)) {
+            if node.kind == Kind::Name && node.flag == STORE {
+                *bound.entry(node.name()).or_default() += 1;
+            }
+        }
+        if bound.contains_key(name) {
+            return None;
+        }
+        let mut found = Self { name, parts, locals: HashSet::new() };
+        let assigned = tree.own_nodes(function).filter(|&id| tree.kind(id) == Kind::Assign);
+        let locals =
+            assigned.filter(|&id| tree.child(id, Field::Value).is_some_and(|value| found.is_part(tree, value)));
+        let locals = locals.flat_map(|id| tree.children_in(id, Field::Target)).filter_map(|id| name_of(tree, id));
+        let locals: Vec<&str> = locals.filter(|name| bound.get(name) == Some(&1)).collect();
+        found.locals.extend(locals);
+        Some(found)
+    }
+
+    /// Whether what is put into this is gone with the object.
+    fn has(&self, tree: &Tree<'t>, place: Id) -> bool {
+        match tree.kind(place) {
+            Kind::Name => tree.node(place).name() == self.name || self.locals.contains(tree.node(place).name()),
+            Kind::Attribute => self.is_part(tree, place),
+            _ => false,
+        }
+    }
+
+    fn is_part(&self, tree: &Tree<'t>, id: Id) -> bool {
+        let name = tree.node(id).name();
+        tree.kind(id) == Kind::Attribute
+            && name_of(tree, id + 1) == Some(self.name)
+            && (name == "__dict__" || self.parts.contains(name))
+    }
+}
+
+/// What a node of a function changes, if it is no name: that into which something is put, and where the search for its root begins.
+fn place_of(tree: &Tree, id: Id) -> Option<(Id, Id)> {
     let node = tree.node(id);
     match node.kind {
-        Kind::Attribute | Kind::Subscript if node.flag == STORE => Some(id),
+        Kind::Attribute | Kind::Subscript if node.flag == STORE => Some((id + 1, id)),
         Kind::Call => {
             let function = tree.node(id + 1);
             match function.kind {
-                Kind::Attribute if puts_something(function.name()) => Some(id + 2),
-                Kind::Name if function.name() == "setattr" => tree.child(id, Field::Args),
+                Kind::Attribute if puts_something(function.name()) => Some((id + 2, id + 2)),
+                Kind::Name if function.name() == "setattr" => tree.child(id, Field::Args).map(|given| (given, given)),
                 _ => None,
             }
         }
