@@ -289,7 +289,9 @@ def replay(name: str, place: Place, package: str, count: int, seed: int, rivals:
 
 def print_shares(name: str, place: Place, package: str, count: int, seed: int) -> list[float]:
     """Print what each of *count* mutations selects of a project's tests, and judge nothing."""
+    began = time.monotonic()
     base = place.affected() or {}
+    place.patience = 10 + PATIENCE * (time.monotonic() - began)
     place.affected()
     again = place.affected() or {}
     print(f"{name}: {len(base)} tests; {len(again)} run when nothing has changed", flush=True)
@@ -300,9 +302,11 @@ def print_shares(name: str, place: Place, package: str, count: int, seed: int) -
         # A file that was changed a moment ago may be changed again unseen: then it is doubted.
         time.sleep(_SETTLED)
         try:
-            selected = place.affected() or {}
+            selected = place.affected()
         finally:
             path.write_bytes(before)
+        if selected is None:
+            continue
         found.append(sum(test in base for test in selected) / len(base))
         print(f"  {found[-1]:7.1%}  {mutation.kind:14} {path.relative_to(place.source)}:{mutation.line} {mutation.text}", flush=True)
     return found

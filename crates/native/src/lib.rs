@@ -9,6 +9,7 @@ mod content;
 mod environment;
 mod facts;
 mod glance;
+mod living;
 mod making;
 mod mapping;
 mod outline;
@@ -45,6 +46,8 @@ mod _native {
     use super::facts::{facts_of, facts_version};
     #[pymodule_export]
     use super::glance::{all_propagate, Glance};
+    #[pymodule_export]
+    use super::living::{kinds, living};
     #[pymodule_export]
     use super::making::ItemMaker;
     #[pymodule_export]

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from dx_py_test_runner import _native
+
+T = TypeVar("T")
 
 _ASKING = frozenset({"gc.get_objects", "gc.get_referrers"})
 
 _watching = False
+_asks_itself = False
+
+kinds: set[type] = set()
+"""The classes of which objects are frozen, or have been."""
 
 # No function of ours: a test that traces what is called (for coverage, or hypothesis for it) would see that as its own doing.
 _on_collection = _native.Thaw(gc.unfreeze, gc.get_count, gc.get_threshold)
@@ -51,11 +58,23 @@ def keep() -> None:
 def _freeze() -> None:
     """Freeze everything, and watch for those who ask."""
     global _watching
+    look_at_new(lambda objects: kinds.update(_native.kinds(objects)))
     gc.freeze()
     if not _watching:
         _watching = True
         sys.addaudithook(_on_event)
         gc.callbacks.append(_on_collection)
+
+
+def look_at_new(look: Callable[[list[Any]], T]) -> T:
+    """Give *look* the objects that are not frozen. Nothing is thawed."""
+    global _asks_itself
+    _asks_itself = True
+    try:
+        objects = gc.get_objects()
+    finally:
+        _asks_itself = False
+    return look(objects)
 
 
 @contextmanager
@@ -69,5 +88,5 @@ def staying_frozen() -> Iterator[None]:
 
 
 def _on_event(event: str, _args: object) -> None:
-    if event in _ASKING:
+    if event in _ASKING and not _asks_itself:
         gc.unfreeze()

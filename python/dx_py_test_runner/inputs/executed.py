@@ -6,14 +6,23 @@ which are listened to from then on. Between two tests, and around fixtures that 
 
 from __future__ import annotations
 
+import dis
 import sys
 from sys import _getframe  # bound at once: a test may take it away
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import CodeType
 from typing import Any
 
 _TOOL = 4
 _NAME = "dx-py"
+
+_STORING = frozenset(dis.opmap[name] for name in ("STORE_ATTR", "STORE_SUBSCR"))
+_PUTTING = frozenset(
+    {"append", "appendleft", "add", "update", "setdefault", "extend", "insert", "put", "set", "get_or_set", "push", "register", "store"}
+    | {"__setitem__", "__setattr__", "setattr"}
+)
+"""Names of what puts something into an object (`crates/source/src/outline/keeping.rs`); a method that has none of them here is not looked at,
+and so keeps what it finds if its text says so."""
 
 _monitoring: Any = getattr(sys, "monitoring", None)
 
@@ -36,6 +45,9 @@ class Executed:
         """Files of which all functions are listened to."""
         self.loading: set[int] = set()
         """Numbers of codes that were begun while modules were being loaded."""
+        self._methods: set[int] = set()
+        self.called: set[int] = set()
+        """Numbers of methods that may put something into their objects, and were begun since this was emptied last."""
         self.callers: set[tuple[int, int]] = set()
         """Numbers of a code that was begun, and of one beneath which that happened, be it itself."""
         self._wide = True
@@ -77,6 +89,8 @@ class Executed:
                 self.paths.add(code.co_filename)
                 self._listen(code)
             return _monitoring.DISABLE
+        if number in self._methods:
+            self.called.add(number)
         sink = self._sink()
         if sink is None or self._wide:
             self.loading.add(number)
@@ -100,14 +114,29 @@ class Executed:
         for constant in code.co_consts:
             if isinstance(constant, CodeType):
                 if id(constant) not in self._numbers:
-                    self._numbers[id(constant)] = len(self._codes)
+                    number = self._numbers[id(constant)] = len(self._codes)
+                    if _is_method(constant) and _may_put(constant):
+                        self._methods.add(number)
                     self._codes.append(constant)
                     _monitoring.set_local_events(_TOOL, constant, self._local)
                 self._listen(constant)
 
+    def codes(self, numbers: Iterable[int]) -> list[tuple[int, CodeType]]:
+        """Some codes, with their numbers."""
+        return [(number, self._codes[number]) for number in numbers]
+
     def names(self) -> list[tuple[str, str]]:
         """File and qualified name of each code, by its number."""
         return [(code.co_filename, code.co_qualname) for code in self._codes]
+
+
+def _is_method(code: CodeType) -> bool:
+    """Whether a code is that of a function within a class that is in no function."""
+    return "." in code.co_qualname and "<" not in code.co_qualname and code.co_argcount > 0
+
+
+def _may_put(code: CodeType) -> bool:
+    return not _STORING.isdisjoint(code.co_code[::2]) or not _PUTTING.isdisjoint(code.co_names)
 
 
 def listen(is_own: Callable[[str], bool], sink: Callable[[], set[int] | None], ends: Callable[[CodeType], bool]) -> Executed | None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from dx_py_test_runner.inputs.compare import HASH_LIMIT, metadata_names, visible_names
 from dx_py_test_runner.inputs.executed import listen
+from dx_py_test_runner.inputs.lasting import Lasting, counts_objects
 from dx_py_test_runner.inputs.stamp import content_hash, link_target, stamp, what_is
 
 FILE, KIND, LINK, STATUS, LIST, DISTS, ENV, PROCESS = "file", "kind", "link", "status", "list", "dists", "env", "process"
@@ -74,6 +75,7 @@ class Owners:
         self.fixture_codes: dict[int, set[int]] = {}
         self.executed = listen(self.is_of_project, self._codes, self._ends_stack)
         """Which functions were executed; None where nobody tells."""
+        self._lasting = Lasting() if self.executed is not None and counts_objects() else None
         self._created: set[str] = set()
         self._made: set[tuple[int | None, str]] = set()
         self._temporary = os.path.join(tempfile.gettempdir(), "pytest-of-")
@@ -93,6 +95,9 @@ class Owners:
         """A test, or a fixture that outlives one, begins or has ended."""
         if self.executed is not None:
             self.executed.narrow()
+            if self._lasting is not None and (called := self.executed.called):
+                self._lasting.look(self.executed.codes(called))
+                called.clear()
             self.executed.restart()
 
     def is_of_project(self, filename: str) -> bool:
@@ -272,6 +277,8 @@ class Owners:
 
     def plain(self) -> dict[str, Any]:
         """Everything, as values that :mod:`marshal` takes."""
+        if self._lasting is not None and self.executed is not None:
+            self._lasting.close(self.executed.called)
         return {
             "everybody": _plain(self.everybody),
             "modules": {name: _plain(reads) for name, reads in self.modules.items()},
@@ -284,6 +291,7 @@ class Owners:
             "listened": [] if self.executed is None else sorted(self.executed.paths),
             "loading": [] if self.executed is None else sorted(self.executed.loading),
             "callers": [] if self.executed is None else sorted(self.executed.callers),
+            "fleeting": [] if self._lasting is None else sorted(number for number, is_so in self._lasting.fleeting.items() if is_so),
             "item_codes": {index: sorted(codes) for index, codes in self.item_codes.items()},
             "fixture_codes": {number: sorted(codes) for number, codes in self.fixture_codes.items()},
         }

@@ -84,7 +84,7 @@ class Assembler:
         self._files = files
         self.history = History()
         self._module_claims: dict[str, list[Claim]] = {}
-        self._keepers: dict[str, frozenset[str] | None] = {}
+        self._keepers: dict[str, tuple[frozenset[str], frozenset[str]] | None] = {}
 
     def add(self, part: Part, outcomes: Outcomes) -> None:
         """Remember the tests that one process has run."""
@@ -98,6 +98,7 @@ class Assembler:
         self._graph = graph
         outlines = [self._world.outline(module.path) for module in part.modules if module.path.endswith(".py")]
         self._handed = frozenset(name for found in outlines if found is not None for name in found.handed)
+        self._fleeting = _fleeting(part.reads)
         self._take_kept(part)
         ground = self._ground(part, graph)
         fixtures = self._fixtures(part)
@@ -155,8 +156,14 @@ class Assembler:
         known = self._keepers.get(path)
         if known is None:
             found = self._world.outline(path)
-            known = self._keepers[path] = None if found is None or not found.level else frozenset(found.keepers)
-        return known is None or keeps(function, known, self._handed)
+            if found is not None and found.level:
+                known = self._keepers[path] = (frozenset(found.keepers), frozenset(found.in_object))
+        if known is None:
+            return True
+        keepers, in_object = known
+        if function in in_object and (path, function) in self._fleeting:
+            keepers -= {function}
+        return keeps(function, keepers, self._handed)
 
     def lose(self, indexes: Iterable[int]) -> None:
         """Remember that nothing is known of these tests' latest runs: their processes have ended with what they had read."""
@@ -340,6 +347,14 @@ class Assembler:
             yield (DOUBT, f"it starts {program}, which looks at more than files", None)
         yield (TREE, "", self._world.value(TREE, ""))
         yield (owners.ENV, "*", self._world.value(owners.ENV, "*"))
+
+
+def _fleeting(reads: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    """Files and names of methods whose objects are gone with the test that they were called in."""
+    codes, known = reads["codes"], frozenset(reads["fleeting"])
+    names = {codes[number] for number in known}
+    executed = [reads["loading"], *reads["item_codes"].values(), *reads["fixture_codes"].values()]
+    return frozenset(names - {codes[number] for numbers in executed for number in numbers if number not in known})
 
 
 _UNKNOWABLE = frozenset({"git", "hg", "svn"})

@@ -70,6 +70,42 @@ named(
     given_twice("from app.computing import compute\n\n\n@functools.cache\ndef get():\n    return compute()\n", app__computing="def compute():\n    return 1\n"),
     number_in("app/computing.py", "return "),
 )
+_FILLED = "class C:\n    known = None\n\n    def get(self):\n        if self.known is None:\n            self.known = compute()\n        return self.known\n\n\n"
+for _name, _value, _module in (
+    ("of_a_module", "ONE.get()", f"{_FILLED}ONE = C()\n"),
+    ("of_a_derived_class", "ONE.get()", f"{_FILLED}class D(C):\n    pass\n\n\nONE = D()\n"),
+    ("of_an_earlier_test", "current().get()", f"{_FILLED}KEPT = []\n\n\ndef current():\n    if not KEPT:\n        KEPT.append(C())\n    return KEPT[0]\n"),
+    (
+        "that_is_garbage_and_found_again",
+        "current().get()",
+        f"import weakref\n\n\n{_FILLED}KNOWN = weakref.WeakValueDictionary()\n\n\ndef current():\n    if 1 not in KNOWN:\n        one = KNOWN[1] = C()\n        one.me = one\n    return KNOWN[1]\n",
+    ),
+    (
+        "that_has_a_list",
+        "ONE.get()",
+        "class C:\n    def __init__(self):\n        self.known = []\n\n    def get(self):\n        known = self.known\n        if not known:\n            known.append(compute())\n        return known[0]\n\n\nONE = C()\n",
+    ),
+    (
+        "in_its_items",
+        "ONE.get()",
+        "class C(dict):\n    def get(self):\n        if 1 not in self:\n            self[1] = compute()\n        return self[1]\n\n\nONE = C()\n",
+    ),
+):
+    named(
+        f"function_whose_result_is_kept_in_an_object_{_name}",
+        given_twice(f"from app.computing import compute\n\n\n{_module}", _value, app__computing="def compute():\n    return 1\n"),
+        number_in("app/computing.py", "return "),
+    )
+named(
+    "function_whose_result_is_kept_in_an_object_of_a_fixture",
+    files(
+        app__computing="def compute():\n    return 1\n",
+        tests__kept__conftest=f"import pytest\nfrom app.computing import compute\n\n\n{_FILLED}@pytest.fixture(scope='session')\ndef lazy():\n    return C()\n",
+        tests__kept__test_first="def test_value(lazy, record_property):\n    record_property('value', lazy.get())\n",
+        tests__kept__test_second="def test_value(lazy, record_property):\n    record_property('value', lazy.get())\n",
+    ),
+    number_in("app/computing.py", "return "),
+)
 named(
     "cached_function_itself",
     given_twice("@functools.cache\ndef get():\n    return 1\n"),
