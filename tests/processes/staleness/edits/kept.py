@@ -78,7 +78,7 @@ for _name, _value, _module in (
     (
         "that_is_garbage_and_found_again",
         "current().get()",
-        f"import weakref\n\n\n{_FILLED}KNOWN = weakref.WeakValueDictionary()\n\n\ndef current():\n    if 1 not in KNOWN:\n        one = KNOWN[1] = C()\n        one.me = one\n    return KNOWN[1]\n",
+        f"import gc\nimport weakref\n\ngc.disable()\n\n\n{_FILLED}KNOWN = weakref.WeakValueDictionary()\n\n\ndef current():\n    if 1 not in KNOWN:\n        one = KNOWN[1] = C()\n        one.me = one\n    return KNOWN[1]\n",
     ),
     (
         "that_has_a_list",
