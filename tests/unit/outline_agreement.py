@@ -47,7 +47,8 @@ class Agreement:
         differing += _names(found.names, expected.names)
         differing += self._hashes("level", [found.level], [expected.level])
         differing += [] if _firsts(found.bodies) == _firsts(expected.bodies) else ["names of functions"]
-        differing += self._hashes("body", [body for _, body in found.bodies], [body for _, body in expected.bodies])
+        for number, kind in enumerate(("body", "signature"), 1):
+            differing += self._hashes(kind, [one[number] for one in found.bodies], [one[number] for one in expected.bodies])
         ours, theirs = found.touches, expected.touches
         differing += [] if ours[1:] == theirs[1:] else ["what registers"]
         plain = [[(one.touched, one.needs) for one in touches.statements] for touches in (ours, theirs)]
@@ -72,4 +73,4 @@ def _names(ours: tuple[str, ...], theirs: tuple[str, ...]) -> list[str]:
 
 
 def _firsts(pairs: Any) -> list[str]:
-    return [first for first, _ in pairs]
+    return [first for first, *_ in pairs]

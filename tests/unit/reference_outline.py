@@ -23,9 +23,9 @@ def outline(text: bytes) -> Outline:
     imports, names = tuple(dict.fromkeys(finder.imports)), tuple(sorted(finder.names))
     (kept, in_object), given = keepers(tree), tuple(sorted(set(handed(tree))))
     loads, touched = tuple(_certain_imports(tree)), touches(tree)
-    bodies: dict[str, str] = {}
+    bodies: dict[str, tuple[str, str]] = {}
     _take_bodies(tree, "", bodies)
-    return Outline(imports, names, finder.dynamic, _hash(tree), tuple(sorted(bodies.items())), tuple(kept), tuple(in_object), given, loads, touched)
+    return Outline(imports, names, finder.dynamic, _hash(tree), tuple((name, *bodies[name]) for name in sorted(bodies)), tuple(kept), tuple(in_object), given, loads, touched)
 
 
 def _certain_imports(node: ast.AST) -> Iterator[tuple[int, str, tuple[str, ...]]]:
@@ -43,22 +43,35 @@ def _hash(*nodes: ast.AST) -> str:
     return short_hash("".join(map(ast.dump, nodes)))
 
 
-def _take_bodies(node: ast.AST, prefix: str, bodies: dict[str, str]) -> None:
+def _take_bodies(node: ast.AST, prefix: str, bodies: dict[str, tuple[str, str]]) -> None:
     """Take the bodies of all functions out of a tree, the innermost first."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
             name = prefix + child.name
             _take_bodies(child, f"{name}.<locals>.", bodies)
-            own = _hash(*child.body)
+            own = _hash(child.args, *child.body), _hash(child.args)
             # Functions of one name, as those of a property, are one to whoever only knows their names.
-            bodies[name] = own if name not in bodies else short_hash(f"{bodies[name]}{own}")
+            known = bodies.get(name)
+            bodies[name] = own if known is None else (short_hash(known[0] + own[0]), short_hash(known[1] + own[1]))
             seen = child.body[:1] if ast.get_docstring(child, clean=False) is not None else []
             yields = any(isinstance(part, (ast.Yield, ast.YieldFrom)) for part in _own_nodes(child))
             child.body = [*seen, ast.Expr(ast.Constant(yields))]
+            if isinstance(child, ast.FunctionDef) and not yields and "<locals>" not in prefix:
+                _take_names(child.args)
         elif isinstance(child, ast.ClassDef):
             _take_bodies(child, f"{prefix}{child.name}.", bodies)
         else:
             _take_bodies(child, prefix, bodies)
+
+
+def _take_names(given: ast.arguments) -> None:
+    """Take away what only those can tell who use the function: names without annotations, and constants."""
+    for some in (given.posonlyargs, given.args, given.kwonlyargs):
+        some[:] = [one for one in some if one.annotation is not None]
+    given.vararg = given.vararg if given.vararg is not None and given.vararg.annotation is not None else None
+    given.kwarg = given.kwarg if given.kwarg is not None and given.kwarg.annotation is not None else None
+    for defaults in (given.defaults, given.kw_defaults):
+        defaults[:] = [one for one in defaults if one is not None and not isinstance(one, ast.Constant)]
 
 
 def _own_nodes(function: ast.AST) -> Iterator[ast.AST]:

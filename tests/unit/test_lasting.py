@@ -46,14 +46,16 @@ class Place:
         self.module.__file__ = path
         exec(compile(MODULE, path, "exec"), self.module.__dict__)
         self.lasting = Lasting()
+        self._numbers: dict[types.CodeType, int] = {}
         gc.collect()
 
     def is_fleeting(self, cls: str = "C", method: str = "fill") -> bool:
         """Whether, after a test, the class's method keeps nothing."""
         own = vars(vars(self.module)[cls])[method]
         code = (own.fget if isinstance(own, property) else own).__code__
-        self.lasting.look([(1, code)])
-        return self.lasting.fleeting[1]
+        number = self._numbers.setdefault(code, len(self._numbers))
+        self.lasting.look([(number, code)])
+        return self.lasting.fleeting[number]
 
 
 @pytest.fixture
@@ -125,6 +127,25 @@ def test_what_is_kept_later_is_not(place: Place, cls: str) -> None:
     assert not place.is_fleeting(owner)
     kept.clear()
     assert not place.is_fleeting(owner), "it was there"
+
+
+def test_what_has_grown_old_is_found(place: Place) -> None:
+    """An object that was made in a test in which nothing was put into it, and is not young any more when something is."""
+    kept = place.module.C()
+    with frozen.staying_frozen():
+        gc.collect(1)
+    assert place.is_fleeting("Slots")
+    assert not place.is_fleeting("C")
+    assert kept
+
+
+def test_what_has_grown_old_since_is_found(place: Place) -> None:
+    assert place.is_fleeting()
+    kept = place.module.C()
+    with frozen.staying_frozen():
+        gc.collect(1)
+    assert not place.is_fleeting()
+    assert kept
 
 
 def test_what_was_there_before(place: Place) -> None:

@@ -58,10 +58,14 @@ class A:
     [
         (b"LIMIT = 1", b"LIMIT = 2", True, set()),
         (b"LIMIT = 1", b"LIMIT  =  1  # one", False, set()),
-        (b"value=1", b"value=2", True, set()),
+        (b"value=1", b"value=2", False, {"first"}),
+        (b"value=1", b"worth=1", False, {"first"}),
+        (b"value=1", b"value=LIMIT", True, {"first"}),
+        (b"value=1", b"value: int = 1", True, {"first"}),
+        (b"(self, value)", b"(self, worth)", False, {"A.p"}),
         (b"return 2", b"return 3", False, {"first.<locals>.inner"}),
         (b"inner() + value", b"inner() - value", False, {"first"}),
-        (b"def inner():", b"def inner(a=1):", False, {"first"}),
+        (b"def inner():", b"def inner(a=1):", False, {"first", "first.<locals>.inner"}),
         (b"        return 1\n", b"        return 9\n", False, {"A.p"}),
         (b"self.v = value", b"self.w = value", False, {"A.p"}),
         (b"lambda self: 3", b"lambda self: 4", True, set()),
@@ -75,7 +79,7 @@ class A:
 def test_what_an_edit_changes(before: bytes, after: bytes, level: bool, bodies: set[str]) -> None:
     one, other = outline(TEXT), outline(TEXT.replace(before, after, 1))
     assert (one.level != other.level) == level
-    assert {name for name, body in one.bodies if other.body(name) != body} == bodies
+    assert {name for name, body, _ in one.bodies if other.body(name) != body} == bodies
     assert (meaning(TEXT) != meaning(TEXT.replace(before, after, 1))) == (level or bool(bodies))
 
 
@@ -90,7 +94,7 @@ def test_what_an_edit_changes(before: bytes, after: bytes, level: bool, bodies: 
 )
 def test_codes_without_a_body_of_their_own_belong_to_the_function_around_them(code: str, function: str) -> None:
     found = outline(TEXT)
-    assert found.body(code) == dict(found.bodies)[function]
+    assert (function, found.body(code), found.signature(code)) in found.bodies
 
 
 @pytest.mark.parametrize("code", ["A.<lambda>", "<genexpr>", "A", "no.such"])

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{c_int, c_void};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -24,22 +25,18 @@ pub fn kinds<'py>(objects: &Bound<'py, PyList>) -> Vec<Bound<'py, PyType>> {
 #[pyfunction]
 #[pyo3(signature = (objects, classes, limit, /))]
 pub fn living(objects: &Bound<'_, PyList>, classes: Vec<Bound<'_, PyType>>, limit: usize) -> Vec<bool> {
-    let wanted: HashMap<*mut ffi::PyObject, usize> =
-        classes.iter().enumerate().map(|(number, class)| (class.as_ptr(), number)).collect();
+    let wanted: Places = classes.iter().enumerate().map(|(number, class)| (class.as_ptr(), number)).collect();
     let mut of_classes = Vec::new();
-    let mut young = HashMap::with_capacity(objects.len());
     for object in objects.iter() {
-        let pointer = object.as_ptr();
-        young.insert(pointer, NOT_SEEN);
-        // SAFETY: the list holds the object, which has a type.
-        if let Some(&number) = wanted.get(&unsafe { ffi::Py_TYPE(pointer) }.cast()) {
-            of_classes.push((pointer, number));
+        if let Some(&number) = wanted.get(&object.get_type_ptr().cast()) {
+            of_classes.push((object.as_ptr(), number));
         }
     }
     let mut found = vec![false; classes.len()];
     if of_classes.is_empty() {
         return found;
     }
+    let young: Places = objects.iter().map(|object| (object.as_ptr(), NOT_SEEN)).collect();
     let starts: Vec<_> = of_classes.iter().map(|&(pointer, _)| pointer).collect();
     let mark = |found: &mut Vec<bool>, young: &Places, reached: Option<Vec<bool>>| {
         found.fill(false);
@@ -62,7 +59,25 @@ pub fn living(objects: &Bound<'_, PyList>, classes: Vec<Bound<'_, PyType>>, limi
 
 const NOT_SEEN: usize = usize::MAX;
 
-type Places = HashMap<*mut ffi::PyObject, usize>;
+type Places = HashMap<*mut ffi::PyObject, usize, BuildHasherDefault<Spread>>;
+
+/// Addresses are different enough: one multiplication spreads them.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_usize(byte.into()));
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.0 = (self.0 ^ (number as u64 >> 4)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+    }
+}
 
 /// Objects that some objects refer to, directly or not.
 struct Island {

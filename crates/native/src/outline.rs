@@ -28,7 +28,7 @@ pub fn outline_of<'py>(py: Python<'py>, content: &[u8], decoded: bool) -> PyResu
 }
 
 fn plain<'py>(py: Python<'py>, found: &Outline) -> PyResult<Bound<'py, PyTuple>> {
-    let bodies = found.bodies.iter().map(|(name, digest)| (name, hexadecimal(digest)));
+    let bodies = found.bodies.iter().map(|one| (&one.qualname, hexadecimal(&one.whole), hexadecimal(&one.signature)));
     let statements = found.touches.statements.iter().map(|one| statement(py, one)).collect::<PyResult<Vec<_>>>()?;
     let touches = (PyTuple::new(py, statements)?, PyTuple::new(py, &found.touches.registers)?, found.touches.derived);
     (

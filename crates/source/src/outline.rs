@@ -25,6 +25,7 @@ use crate::depth;
 use crate::facts::{DROPPABLE, LONGEST, STACK};
 use crate::writer::with_plain_line_ends;
 
+pub use digest::Body;
 pub use touching::{How, Statement, Touches};
 
 /// Part of a BLAKE3 hash.
@@ -41,10 +42,11 @@ pub struct Outline {
     pub names: Vec<String>,
     /// Whether modules may be imported, or looked up, whose names are not in the text.
     pub dynamic: bool,
-    /// Of everything but the bodies of functions; with their docstrings, and with what kind of functions they are.
+    /// Of everything but the bodies of functions, and what only those can tell of their parameters who use them; with their docstrings, and with what kind of
+    /// functions they are.
     pub level: Digest,
-    /// Of each function's body, without those of functions within it, by its qualified name; sorted.
-    pub bodies: Vec<(String, Digest)>,
+    /// Of each function's body, without those of functions within it; sorted by their names.
+    pub bodies: Vec<Body>,
     /// Qualified names of functions that may keep what they find; sorted.
     pub keepers: Vec<String>,
     /// Those of them that keep it in the object alone that they are methods of.

@@ -66,12 +66,18 @@ def _freeze() -> None:
         gc.callbacks.append(_on_collection)
 
 
-def look_at_new(look: Callable[[list[Any]], T]) -> T:
-    """Give *look* the objects that are not frozen. Nothing is thawed."""
+def look_at_new(look: Callable[[list[Any]], T], *, generations: int | None = None) -> T:
+    """Give *look* the objects that are not frozen; nothing is thawed.
+
+    :param generations: only those of so many of the collector's generations, from the youngest on.
+    """
     global _asks_itself
     _asks_itself = True
     try:
-        objects = gc.get_objects()
+        # The list is not to be one of the objects that it has.
+        objects = gc.get_objects(None if generations is None else 0)
+        for number in range(1, generations or 0):
+            objects += gc.get_objects(number)
     finally:
         _asks_itself = False
     return look(objects)

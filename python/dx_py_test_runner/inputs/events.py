@@ -52,13 +52,16 @@ PROCESSES = frozenset(
 READING_UNSEEN = PROCESSES | {"socket.connect", "sqlite3.connect"}
 """Events after which something may have been read that no event tells of."""
 
+LOOKS, LOOKED_AT = "object.__getattr__", frozenset({"__code__", "__defaults__", "__kwdefaults__"})
+"""The event of reading certain attributes, and those by which a function tells how it is called."""
+
 STARTS = frozenset({"_thread.start_new_thread", "socket.__new__"})
 """Not effects by themselves (the thread may have ended, the socket may be closed): kept to name who is to blame."""
 
 TEMPORARY = frozenset({"tempfile.mkdtemp", "tempfile.mkstemp"})
 """What has a name made up for it that nothing else has."""
 
-WANTED = frozenset({"open", "import", "ctypes.dlopen", "os.listdir", "os.scandir", *EFFECTS, *STARTS, *TEMPORARY})
+WANTED = frozenset({"open", "import", LOOKS, "ctypes.dlopen", "os.listdir", "os.scandir", *EFFECTS, *STARTS, *TEMPORARY})
 """All events that are listened to."""
 
 

@@ -10,7 +10,7 @@ import dis
 import sys
 from sys import _getframe  # bound at once: a test may take it away
 from collections.abc import Callable, Iterable
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 _TOOL = 4
@@ -40,6 +40,7 @@ class Executed:
         self._sink = sink
         self._ends = ends
         self._numbers: dict[int, int] = {}
+        self._by_name: dict[str, list[int]] = {}
         self._codes: list[CodeType] = []
         self.paths: set[str] = set()
         """Files of which all functions are listened to."""
@@ -49,14 +50,16 @@ class Executed:
         self.called: set[int] = set()
         """Numbers of methods that may put something into their objects, and were begun since this was emptied last."""
         self.callers: set[tuple[int, int]] = set()
-        """Numbers of a code that was begun, and of one beneath which that happened, be it itself."""
+        """Numbers of a code that was begun (or the complement of its number, if only its parameters were looked at), and of one beneath
+        which that happened, be it itself."""
         self._wide = True
         monitoring = _monitoring
         monitoring.use_tool_id(_TOOL, _NAME)
+        monitoring.register_callback(_TOOL, monitoring.events.RAISE, self._raises)
         self._local = monitoring.events.PY_START | monitoring.events.PY_RESUME
         for event in (monitoring.events.PY_START, monitoring.events.PY_RESUME):
             monitoring.register_callback(_TOOL, event, self._begins)
-        monitoring.set_events(_TOOL, monitoring.events.PY_START)
+        monitoring.set_events(_TOOL, monitoring.events.PY_START | monitoring.events.RAISE)
         self.restart: Callable[[], None] = monitoring.restart_events
         """Have everything told once more."""
 
@@ -64,19 +67,20 @@ class Executed:
         """Nothing is being loaded: only known functions matter."""
         if self._wide:
             self._wide = False
-            _monitoring.set_events(_TOOL, 0)
+            _monitoring.set_events(_TOOL, _monitoring.events.RAISE)
 
     def widen(self) -> None:
         """Something is going to be loaded."""
         if not self._wide:
             self._wide = True
-            _monitoring.set_events(_TOOL, _monitoring.events.PY_START)
+            _monitoring.set_events(_TOOL, _monitoring.events.PY_START | _monitoring.events.RAISE)
 
     def stop(self) -> None:
         """Listen no more."""
-        self.narrow()
+        self._wide = False
+        _monitoring.set_events(_TOOL, 0)
         if _monitoring.get_tool(_TOOL) == _NAME:
-            for event in (_monitoring.events.PY_START, _monitoring.events.PY_RESUME):
+            for event in (_monitoring.events.PY_START, _monitoring.events.PY_RESUME, _monitoring.events.RAISE):
                 _monitoring.register_callback(_TOOL, event, None)
             for code in self._codes:
                 _monitoring.set_local_events(_TOOL, code, 0)
@@ -91,16 +95,34 @@ class Executed:
             return _monitoring.DISABLE
         if number in self._methods:
             self.called.add(number)
+        self._note(number, _getframe(1))
+        return _monitoring.DISABLE
+
+    def _raises(self, _code: CodeType, _offset: int, error: BaseException) -> None:
+        """Who calls a function with other arguments than it takes does not begin it, but can tell its parameters."""
+        if type(error) is TypeError and error.args and isinstance(error.args[0], str):
+            name, call, _rest = error.args[0].partition("() ")
+            for number in self._by_name.get(name, ()) if call else ():
+                self._note(number, _getframe(1))
+
+    def looked_at(self, code: CodeType, frame: FrameType, *, whole: bool) -> None:
+        """In *frame*, somebody has asked for the code of a function, or its defaults.
+
+        :param whole: perhaps for more than how it is called.
+        """
+        number = self._numbers.get(id(code))
+        if number is not None:
+            self._note(number if whole else ~number, frame)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
         sink = self._sink()
         if sink is None or self._wide:
             self.loading.add(number)
         if sink is not None:
             sink.add(number)
-            self._note_callers(number)
-        return _monitoring.DISABLE
+            self._note_callers(number, frame)
 
-    def _note_callers(self, number: int) -> None:
-        frame = _getframe(2)
+    def _note_callers(self, number: int, frame: FrameType | None) -> None:
         while frame is not None and not self._ends(frame.f_code):
             caller = self._numbers.get(id(frame.f_code))
             if caller is not None:
@@ -118,6 +140,7 @@ class Executed:
                     if _is_method(constant) and _may_put(constant):
                         self._methods.add(number)
                     self._codes.append(constant)
+                    self._by_name.setdefault(constant.co_qualname, []).append(number)
                     _monitoring.set_local_events(_TOOL, constant, self._local)
                 self._listen(constant)
 

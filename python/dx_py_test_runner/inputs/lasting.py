@@ -7,22 +7,33 @@ if that is not what it was when there were none, by looking for them (`crates/na
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 from dx_py_test_runner._native import living
 from dx_py_test_runner.engine import frozen
 
-_LIMIT = 200_000
+_LIMIT = 1_000_000
 """How many objects are looked at, at most, to find out whether those of some classes are reachable."""
 
-_SHARE, _FLOOR = 0.03, 0.1
+_SHARE, _FLOOR = 0.05, 0.3
 """How much of the time may be spent on looking: a share of what has passed, and seconds in any case. Then a class of which it is not
 known otherwise has objects that last."""
+
+
+class _Without(NamedTuple):
+    """A class that had no objects."""
+
+    cls: weakref.ref[type]
+    count: int
+    """How many references there were to it."""
+    promoted: int | None
+    """How often objects had grown old by then; None if that is not known."""
 
 
 class Lasting:
@@ -32,7 +43,7 @@ class Lasting:
         self._classes: dict[int, tuple[weakref.ref[type], ...]] = {}
         self._modules: dict[str, list[Any]] = {}
         self._known_modules = 0
-        self._without: dict[int, tuple[weakref.ref[type], int]] = {}
+        self._without: dict[int, _Without] = {}
         self._lasting: set[int] = set()
         self._began = time.monotonic()
         self._spent = 0.0
@@ -71,19 +82,22 @@ class Lasting:
             self._lasting.update(id(classes[number]) for number in doubtful)
             return
         wanted = [classes[number] for number in doubtful]
-        found = frozen.look_at_new(lambda objects: living(objects, wanted, _LIMIT))
+        promoted = _promoted()
+        # What has come since is young, if nothing has grown old since.
+        is_young = all((known := self._without.get(id(one))) is not None and known.promoted == promoted for one in wanted)
+        found = frozen.look_at_new(lambda objects: living(objects, wanted, _LIMIT), generations=2 if is_young and promoted is not None else None)
         for number, one, lives in zip(doubtful, wanted, found, strict=True):
             if lives or one in frozen.kinds:
                 self._lasting.add(id(one))
             else:
-                self._without[id(one)] = (weakref.ref(one), counts[number])
+                self._without[id(one)] = _Without(weakref.ref(one), counts[number], promoted)
         self._spent += time.monotonic() - began
 
     def _is_doubtful(self, one: type, count: int) -> bool:
         if id(one) in self._lasting:
             return False
         known = self._without.get(id(one))
-        return known is None or known[0]() is not one or known[1] != count
+        return known is None or known.cls() is not one or known.count != count
 
     def _classes_of(self, number: int, code: CodeType) -> dict[int, type]:
         """The classes, by their addresses, whose objects a method is called on; empty if they are not known."""
@@ -147,6 +161,13 @@ def _codes_of(value: Any) -> Iterable[CodeType]:
             parts += (part.fget, part.fset, part.fdel)
         elif type(part).__name__ == "cached_property":
             parts.append(getattr(part, "func", None))
+
+
+def _promoted() -> int | None:
+    """How often objects have been put into the collector's oldest generation; None where there are no three."""
+    if sys.version_info >= (3, 14):
+        return None
+    return sum(one["collections"] for one in gc.get_stats()[1:])
 
 
 def counts_objects() -> bool:

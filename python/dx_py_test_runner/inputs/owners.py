@@ -6,6 +6,7 @@ on the status page, where whoever runs tests writes which one is running: so not
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from sys import _getframe  # bound at once: a test may take it away
@@ -29,6 +30,8 @@ LOAD = "load"
 
 ANY = "<any>"
 """Stands for a function when what it reads is kept in any case."""
+
+_LOOKING_FOR_PYTEST = ("/_pytest/", "/pluggy/")
 
 _KEEPING = ("/linecache.py", "/mimetypes.py", "/gettext.py")
 """Modules of the standard library that keep what they read."""
@@ -189,6 +192,22 @@ class Owners:
         state = STATES[kind](name) if kind in STATES else None
         for sink in sinks:
             sink.setdefault(read, state)
+
+    def look_at(self, function: Any) -> None:
+        """Somebody asks how a function is called, or what its code is. What pytest asks to find out what is asked for is known otherwise."""
+        frame = _getframe(1)
+        while frame is not None and frame.f_code.co_filename.startswith(_RECORDING):
+            frame = frame.f_back
+        reader = frame
+        while reader is not None and self._is_stdlib(reader.f_code.co_filename):
+            reader = reader.f_back
+        if frame is None or (reader is not None and reader.f_code.co_filename.startswith(self._ours)):
+            return
+        if reader is not None and any(part in reader.f_code.co_filename for part in _LOOKING_FOR_PYTEST):
+            return
+        code = getattr(function, "__code__", None)
+        if self.executed is not None and isinstance(code, CodeType):
+            self.executed.looked_at(code, frame, whole=frame.f_code.co_filename != inspect.__file__)
 
     def note_written(self, path: str) -> None:
         """*path* is about to be written, made or removed: what is found there from now on is no input of who did it."""

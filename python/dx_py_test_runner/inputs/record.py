@@ -35,7 +35,7 @@ from dx_py_test_runner.inputs.callers import (
     shows_traceback,
 )
 from dx_py_test_runner.inputs.compare import Inputs, importable_names, metadata_names, visible_names
-from dx_py_test_runner.inputs.events import EFFECTS, MAKING, PROCESSES, READING_UNSEEN, STARTS, TEMPORARY, WANTED, Effect, command
+from dx_py_test_runner.inputs.events import EFFECTS, LOOKED_AT, LOOKS, MAKING, PROCESSES, READING_UNSEEN, STARTS, TEMPORARY, WANTED, Effect, command
 from dx_py_test_runner.inputs.owners import Owners
 from dx_py_test_runner.inputs.stamp import Stamp, is_folder, link_target, stamp, what_is
 from dx_py_test_runner.inputs.watched import watched_items, watched_variables
@@ -405,6 +405,10 @@ class Recorder:
         if event == "open":
             with self._inside:
                 self._note_open(*args)
+        elif event == LOOKS:
+            if args[1] in LOOKED_AT and self.owners is not None and self.owners.executed is not None:
+                with self._inside:
+                    self.owners.look_at(args[0])
         elif event == "import" and not self._by_level:
             assert self.owners is not None
             self.owners.imports()

@@ -13,7 +13,7 @@ from dx_py_test_runner.inputs.compare import NEVER
 from dx_py_test_runner.select import settled
 from dx_py_test_runner.select.closure import Graph, Loaded
 from dx_py_test_runner.select.keeping import keeps
-from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, CONFTEST_NAMES, DOUBT, EFFECT, EVERYWHERE, FIND, LEVEL, MENTIONS, TOUCHED, TREE, World
+from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, CONFTEST_NAMES, DOUBT, EFFECT, EVERYWHERE, FIND, LEVEL, MENTIONS, SIGNATURE, SIGNATURES, TOUCHED, TREE, World
 
 
 class Test(NamedTuple):
@@ -91,10 +91,9 @@ class Assembler:
         graph = graph_of(self._world, part.modules)
         self._module_claims = {}
         self._codes, self._listened = part.reads["codes"], frozenset(part.reads["listened"])
-        self._loading: dict[str, list[str]] = {}
+        self._loading: dict[str, list[tuple[str, str]]] = {}
         for number in part.reads["loading"]:
-            path, function = self._codes[number]
-            self._loading.setdefault(path, []).append(function)
+            self._add_to_loading(number)
         self._graph = graph
         outlines = [self._world.outline(module.path) for module in part.modules if module.path.endswith(".py")]
         self._handed = frozenset(name for found in outlines if found is not None for name in found.handed)
@@ -148,8 +147,15 @@ class Assembler:
                     known.setdefault(read, state)
         for number, caller in part.reads["callers"]:
             if self._keeps(*self._codes[caller]):
-                path, function = self._codes[number]
-                self._loading.setdefault(path, []).append(function)
+                self._add_to_loading(number)
+
+    def _add_to_loading(self, number: int) -> None:
+        kind, path, function = self._meant(number)
+        self._loading.setdefault(path, []).append((kind, function))
+
+    def _meant(self, number: int) -> tuple[str, str, str]:
+        """What the number of a code stands for: a kind of claim, a file and a function's name."""
+        return (BODY, *self._codes[number]) if number >= 0 else (SIGNATURE, *self._codes[~number])
 
     def _keeps(self, path: str, function: str) -> bool:
         """Whether a function may keep something. One whose text is not known may."""
@@ -184,6 +190,7 @@ class Assembler:
         unexplained = graph.modules.keys() - graph.closure([*roots, *self._plugins])
         modules = self._needed(graph.closure([*self._plugins, *unexplained]), graph)
         modules += self._left_everywhere(graph)
+        modules += self._parameters_of(self._plugins, graph)
         return [claims(everywhere), claims(installed), claims(reads), claims(modules)]
 
     # ---- fixtures that outlive a test
@@ -225,7 +232,14 @@ class Assembler:
             for name in CONFTEST_NAMES:
                 path = world.short(os.path.join(folder, name))
                 claims.append((owners.KIND, path, world.value(owners.KIND, path)))
-        return claims + self._needed(graph.closure(roots), graph)
+        return [*claims, *self._parameters_of(roots, graph), *self._needed(graph.closure(roots), graph)]
+
+    def _parameters_of(self, names: Iterable[str], graph: Graph) -> Iterable[Claim]:
+        """Of modules in which pytest looks at the parameters of all functions, to find out what they ask for."""
+        for path in {graph.modules[name].path for name in names if name in graph.modules}:
+            if path in self._listened:
+                short = self._world.short(path)
+                yield (SIGNATURES, short, self._world.value(SIGNATURES, short))
 
     def _needed(self, names: frozenset[str], graph: Graph) -> list[Claim]:
         """Of modules, with what others have left in them."""
@@ -279,8 +293,8 @@ class Assembler:
         elif module.path in self._listened:
             short = world.short(module.path)
             yield (LEVEL, short, world.value(LEVEL, short))
-            for function in self._loading.get(module.path, ()):
-                yield (BODY, f"{short}::{function}", world.value(BODY, f"{short}::{function}"))
+            for kind, function in self._loading.get(module.path, ()):
+                yield (kind, f"{short}::{function}", world.value(kind, f"{short}::{function}"))
         elif module.path.endswith(".py"):
             short = world.short(module.path)
             yield (CODE, short, world.value(CODE, short))
@@ -300,10 +314,10 @@ class Assembler:
         """Functions that were executed, and the modules that they are part of, however they were reached."""
         world = self._world
         for number in codes:
-            path, function = self._codes[number]
+            kind, path, function = self._meant(number)
             short = world.short(path)
             yield (LEVEL, short, world.value(LEVEL, short))
-            yield (BODY, f"{short}::{function}", world.value(BODY, f"{short}::{function}"))
+            yield (kind, f"{short}::{function}", world.value(kind, f"{short}::{function}"))
 
     # ---- reads
 
@@ -354,7 +368,7 @@ def _fleeting(reads: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
     codes, known = reads["codes"], frozenset(reads["fleeting"])
     names = {codes[number] for number in known}
     executed = [reads["loading"], *reads["item_codes"].values(), *reads["fixture_codes"].values()]
-    return frozenset(names - {codes[number] for numbers in executed for number in numbers if number not in known})
+    return frozenset(names - {codes[number] for numbers in executed for number in numbers if number >= 0 and number not in known})
 
 
 _UNKNOWABLE = frozenset({"git", "hg", "svn"})

@@ -13,7 +13,7 @@ from dx_py_test_runner.select.affected import Selector
 from dx_py_test_runner.select.closure import ALL
 from dx_py_test_runner.select.effects import mentions
 from dx_py_test_runner.select.outline import Outline, meaning, outline
-from dx_py_test_runner.select.world import BODY, CODE, EFFECT, FIND, LEVEL, MENTIONS, TOUCHED, TREE
+from dx_py_test_runner.select.world import BODY, CODE, EFFECT, FIND, LEVEL, MENTIONS, SIGNATURE, SIGNATURES, TOUCHED, TREE, of_outline
 
 
 class Was(NamedTuple):
@@ -71,13 +71,13 @@ class Changes:
             return hash_bytes(was.content).hex()[:32] != value
         if kind == EFFECT:
             return self._statements(self._outline(path)) != self._statements(self._now(path))
-        if kind not in (CODE, LEVEL, BODY):
+        if kind not in (CODE, LEVEL, BODY, SIGNATURE, SIGNATURES):
             return True
         if kind == CODE:
             return meaning(was.content) != value
         known = self._outline(path)
         assert known is not None
-        then = known.body(function) if kind == BODY else known.level or meaning(was.content)
+        then = known.level or meaning(was.content) if kind == LEVEL else of_outline(kind, known, function)
         return then != value
 
     def _outline(self, path: str) -> Outline | None:

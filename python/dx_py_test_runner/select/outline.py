@@ -23,10 +23,11 @@ class Outline(NamedTuple):
     dynamic: bool
     """Whether it may import, or look up, modules whose names are not in its text."""
     level: str = ""
-    """A hash of the text without comments, layout and the bodies of functions; with their docstrings, and with what kinds of functions
-    they are. Empty if it is no Python."""
-    bodies: tuple[tuple[str, str], ...] = ()
-    """A hash of each function's body, without those of functions within it, by its qualified name."""
+    """A hash of the text without comments, layout, the bodies of functions, and what only those can tell of their parameters who use
+    them; with their docstrings, and with what kinds of functions they are. Empty if it is no Python."""
+    bodies: tuple[tuple[str, str, str], ...] = ()
+    """The qualified name of each function, a hash of its parameters and its body, without those of functions within it, and one of its
+    parameters alone."""
     keepers: tuple[str, ...] = ()
     """Qualified names of functions that may keep what they find (:mod:`select.keeping`)."""
     in_object: tuple[str, ...] = ()
@@ -41,10 +42,21 @@ class Outline(NamedTuple):
     def body(self, name: str) -> str:
         """The hash of the function whose code has this qualified name: of that around it, if it has no body of its own (a lambda,
         a comprehension, a class); '' if there is none."""
-        bodies = dict(self.bodies)
+        return self._of_function(name)[1]
+
+    def signature(self, name: str) -> str:
+        """Likewise, of its parameters alone."""
+        return self._of_function(name)[2]
+
+    def _of_function(self, name: str) -> tuple[str, str, str]:
+        bodies = {one[0]: one for one in self.bodies}
         while name and name not in bodies:
             name = name.rpartition(".")[0].removesuffix(".<locals>")
-        return bodies.get(name, "")
+        return bodies.get(name, ("", "", ""))
+
+    def signatures(self) -> str:
+        """A hash of all parameters."""
+        return hash_bytes(repr([(name, signature) for name, _body, signature in self.bodies]).encode("utf-8", "surrogatepass")).hex()[:32]
 
 
 NO_PYTHON = Outline((), (), True)

@@ -9,7 +9,7 @@ from dx_py_test_runner.history.store import Claim, History
 from dx_py_test_runner.inputs import owners
 from dx_py_test_runner.select.affected import Verdict
 from dx_py_test_runner.select.closure import Graph
-from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, DOUBT, EFFECT, EVERYWHERE, FIND, LEVEL, MENTIONS, TOUCHED, TREE
+from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, DOUBT, EFFECT, EVERYWHERE, FIND, LEVEL, MENTIONS, SIGNATURE, SIGNATURES, TOUCHED, TREE
 
 SHOWN = 10
 """Changes told of one test."""
@@ -35,7 +35,7 @@ def explain(test: str, verdict: Verdict, history: History, graph: Graph, roots: 
     for claim, now in broken[:SHOWN]:
         lines.append(f"  {of_change(claim, now)}")
         kind, name, _value = claim
-        if kind in (CODE, LEVEL, BODY):
+        if kind in (CODE, LEVEL, BODY, SIGNATURE, SIGNATURES):
             chain = graph.chain(roots, full(name.partition("::")[0]))  # type: ignore[operator]
             if len(chain) > 1:
                 lines.append(f"    {' needs '.join(chain)}")
@@ -59,6 +59,11 @@ def of_change(claim: Claim, now: str | None) -> str:
     if kind == BODY:
         path, _, function = shown.partition("::")
         return f"{path}: {function} has changed, and was executed"
+    if kind == SIGNATURE:
+        path, _, function = shown.partition("::")
+        return f"{path}: {function} has other parameters, and was looked at"
+    if kind == SIGNATURES:
+        return f"{shown} has functions with other parameters"
     if kind == LEVEL:
         return f"{shown} has changed outside of functions"
     if kind == EFFECT:

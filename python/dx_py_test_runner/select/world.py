@@ -16,11 +16,11 @@ from dx_py_test_runner.select.effects import Effects, mentions
 from dx_py_test_runner.select.outline import Outline
 from dx_py_test_runner.select.texts import Texts
 
-CODE, LEVEL, BODY, FIND, CONFIG, TREE, CIRCUMSTANCES, DOUBT = (
-    *("code", "level", "body", "find", "config", "tree", "circumstances", "doubt"),
+CODE, LEVEL, BODY, SIGNATURE, SIGNATURES, FIND, CONFIG, TREE, CIRCUMSTANCES, DOUBT = (
+    *("code", "level", "body", "signature", "signatures", "find", "config", "tree", "circumstances", "doubt"),
 )
-"""Kinds of claims beside those of :mod:`inputs.owners`: what a Python file means, its part outside of functions and one function of it, what importlib would find for a name in a folder,
-how pytest is configured, all files of the project, what every interpreter and its libraries read, and what never holds."""
+"""Kinds of claims beside those of :mod:`inputs.owners`: what a Python file means, its part outside of functions, one function of it, the parameters of one and of all, what importlib would find for a
+name in a folder, how pytest is configured, all files of the project, what every interpreter and its libraries read, and what never holds."""
 
 CONFTEST_NAMES = ("conftest.py", "__init__.py")
 """Files that count for all tests below their folder."""
@@ -118,10 +118,10 @@ class World:
         if kind == LEVEL:
             found = self.outline(self.full(name))
             return "-" if found is None else found.level or self.texts.meaning(self.full(name))
-        if kind == BODY:
+        if kind in (BODY, SIGNATURE, SIGNATURES):
             path, _, function = name.partition("::")
             found = self.outline(self.full(path))
-            return "-" if found is None else found.body(function)
+            return "-" if found is None else of_outline(kind, found, function)
         if kind == FIND:
             folder, _, stem = name.rpartition("\0")
             return self._find([self.full(folder)] if folder else self._search_path, stem)
@@ -257,6 +257,13 @@ class World:
                         return None
                     found.append((self.short(path), self.content(path)))
         return _digest(found)
+
+
+def of_outline(kind: str, outline: Outline, function: str) -> str:
+    """The value of a claim about a function, or about all of a file."""
+    if kind == SIGNATURES:
+        return outline.signatures()
+    return outline.body(function) if kind == BODY else outline.signature(function)
 
 
 def _digest(value: Any) -> str:

@@ -6,28 +6,49 @@ use std::collections::BTreeMap;
 use super::tree::{Field, Id, Kind, Tree, Value};
 use super::Digest;
 
-/// The hash of all that is not in the body of a function, and those of the bodies by their functions' names.
-pub(super) fn level_and_bodies(tree: &Tree) -> (Digest, Vec<(String, Digest)>) {
-    let mut bodies: BTreeMap<&str, Digest> = BTreeMap::new();
-    let mut writer = Writer::new(tree, false);
+/// What a function means to who calls it, and to who only looks at how it may be called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// The name that its code has.
+    pub qualname: String,
+    /// Of its parameters and statements.
+    pub whole: Digest,
+    /// Of its parameters alone.
+    pub signature: Digest,
+}
+
+/// The hash of what everybody sees of a module, and those of its functions, by their names.
+///
+/// Who executes a function, calls it in vain or looks at its code can tell what its parameters are called and which constants they have by default; nobody
+/// else can. Of functions that give a generator or a coroutine, which is executed later or never, everybody who has called them can.
+pub(super) fn level_and_bodies(tree: &Tree) -> (Digest, Vec<Body>) {
+    let mut bodies: BTreeMap<&str, (Digest, Digest)> = BTreeMap::new();
+    let mut writer = Writer::new(tree, What::Outside);
     for function in &tree.functions {
+        writer.write(function.id + 1);
+        let signature = writer.finish();
+        writer.bytes.extend(signature);
         for statement in tree.children_in(function.id, Field::Body) {
             writer.write(statement);
         }
-        let own = writer.finish();
+        let whole = writer.finish();
         // Functions of one name, as those of a property, are one to whoever only knows their names.
+        let both = |known: Digest, own: Digest| cut(blake3::hash(&[known, own].concat()));
         bodies
             .entry(&function.qualname)
-            .and_modify(|known| *known = cut(blake3::hash(&[*known, own].concat())))
-            .or_insert(own);
+            .and_modify(|known| *known = (both(known.0, whole), both(known.1, signature)))
+            .or_insert((whole, signature));
     }
+    writer.what = What::Level;
     writer.write(0);
-    (writer.finish(), bodies.into_iter().map(|(name, digest)| (name.to_owned(), digest)).collect())
+    let bodies = bodies.into_iter();
+    let bodies = bodies.map(|(name, (whole, signature))| Body { qualname: name.to_owned(), whole, signature });
+    (writer.finish(), bodies.collect())
 }
 
 /// The hash of one node with all that is in it.
 pub(super) fn of_whole(tree: &Tree, id: Id) -> Digest {
-    let mut writer = Writer::new(tree, true);
+    let mut writer = Writer::new(tree, What::Everything);
     writer.write(id);
     writer.finish()
 }
@@ -42,16 +63,25 @@ pub(super) fn of_bytes(bytes: &[u8]) -> Digest {
     cut(blake3::hash(bytes))
 }
 
+/// What is written of functions within that which is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Everything,
+    /// Not their bodies, but for docstrings.
+    Outside,
+    /// Not what only those can tell who use them, either.
+    Level,
+}
+
 struct Writer<'t, 'a> {
     tree: &'t Tree<'a>,
-    /// Whether functions within what is written are written with their bodies. Otherwise only their docstrings are.
-    whole: bool,
+    what: What,
     bytes: Vec<u8>,
 }
 
 impl<'t, 'a> Writer<'t, 'a> {
-    fn new(tree: &'t Tree<'a>, whole: bool) -> Self {
-        Self { tree, whole, bytes: Vec::new() }
+    fn new(tree: &'t Tree<'a>, what: What) -> Self {
+        Self { tree, what, bytes: Vec::new() }
     }
 
     fn finish(&mut self) -> Digest {
@@ -65,7 +95,7 @@ impl<'t, 'a> Writer<'t, 'a> {
         let (mut id, top) = (root, self.tree.node(root).depth);
         while id < self.tree.node(root).end {
             let node = self.tree.node(id);
-            if !self.whole && id != root && self.is_left_out(id) {
+            if id != root && self.is_left_out(id) {
                 id = node.end;
                 continue;
             }
@@ -76,11 +106,33 @@ impl<'t, 'a> Writer<'t, 'a> {
         }
     }
 
-    /// Whether a node is a statement of a function, and not its docstring.
     fn is_left_out(&self, id: Id) -> bool {
+        match self.what {
+            What::Everything => false,
+            What::Outside => self.is_of_body(id),
+            What::Level => self.is_of_body(id) || self.is_of_signature(id),
+        }
+    }
+
+    /// Whether a node is a statement of a function, and not its docstring.
+    fn is_of_body(&self, id: Id) -> bool {
         let node = self.tree.node(id);
         let of_function = node.field == Field::Body && self.tree.kind(node.parent).is_function();
         of_function && !(self.is_first(id) && self.is_text(id))
+    }
+
+    /// Whether a node is the name of a parameter without an annotation, or a constant that is its default; and the function is executed when it is called.
+    fn is_of_signature(&self, id: Id) -> bool {
+        let node = self.tree.node(id);
+        let function = self.tree.node(self.tree.node(node.parent).parent);
+        self.tree.kind(node.parent) == Kind::Arguments
+            && function.kind == Kind::FunctionDef
+            && function.flag == 0
+            && match node.kind {
+                Kind::Arg => self.tree.child(id, Field::Annotation).is_none(),
+                Kind::Constant | Kind::Absent => matches!(node.field, Field::Defaults | Field::KwDefaults),
+                _ => false,
+            }
     }
 
     fn is_first(&self, statement: Id) -> bool {

@@ -8,7 +8,7 @@ fn outline(text: &str) -> Outline {
 }
 
 fn body(text: &str) -> Digest {
-    outline(&format!("def f():\n    return {text}\n")).bodies[0].1
+    outline(&format!("def f():\n    return {text}\n")).bodies[0].whole
 }
 
 #[test]
@@ -88,11 +88,26 @@ fn what_means_the_same_is_the_same() {
 fn hashes_belong_to_their_parts() {
     let text = "x = 1\ndef f(a=1):\n    'Doc.'\n    def g():\n        return 1\n    return g\n";
     let found = outline(text);
-    let names: Vec<&str> = found.bodies.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = found.bodies.iter().map(|one| one.qualname.as_str()).collect();
     assert_eq!(names, ["f", "f.<locals>.g"]);
+    for (one, other, level) in [
+        ("def f(a): yield", "def f(b): yield", true),
+        ("async def f(a): pass", "async def f(b): pass", true),
+        ("def f(a, *b, c=0, **d): pass", "def f(d, /, *c): pass", false),
+        ("@g\nclass C:\n @h\n def f(a): pass", "@g\nclass C:\n @h\n def f(a, b=1): pass", false),
+        ("f = lambda a: 1", "f = lambda b: 1", true),
+    ] {
+        assert_eq!(outline(one).level != outline(other).level, level, "{one}");
+    }
     for (before, after, level, bodies) in [
         ("x = 1", "x = 2", true, [false, false]),
-        ("a=1", "a=2", true, [false, false]),
+        ("a=1", "a=2", false, [true, false]),
+        ("a=1", "b=1", false, [true, false]),
+        ("a=1", "a", false, [true, false]),
+        ("a=1", "*, a=1", false, [true, false]),
+        ("a=1", "a=x", true, [true, false]),
+        ("a=1", "a: int = 1", true, [true, false]),
+        ("g()", "g(a)", false, [true, true]),
         ("Doc", "Dock", true, [true, false]),
         ("return 1", "return 2", false, [false, true]),
         ("return 1", "yield 1", false, [true, true]),
@@ -101,7 +116,7 @@ fn hashes_belong_to_their_parts() {
     ] {
         let other = outline(&text.replacen(before, after, 1));
         assert_eq!(found.level != other.level, level, "{after}");
-        assert_eq!([0, 1].map(|at| found.bodies[at].1 != other.bodies[at].1), bodies, "{after}");
+        assert_eq!([0, 1].map(|at| found.bodies[at] != other.bodies[at]), bodies, "{after}");
     }
 }
 
