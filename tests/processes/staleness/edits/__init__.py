@@ -56,7 +56,7 @@ def edit(
 
 
 # Importing the groups fills the table.
-from staleness.edits import code, foreign, inputs, layout, moments, settings  # noqa: E402, F401
+from staleness.edits import code, foreign, inputs, layout, moments, parameters, settings  # noqa: E402, F401
 
 OF_LOADING = frozenset(EDITS)
 """Edits of what loading reads. The others are of what single tests read: the levels of a tower do not depend on that."""
