@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dx_py_test_runner._native import kinds, living
-from dx_py_test_runner.engine import frozen
+from dx_py_test_runner.wire import frozen
 from dx_py_test_runner.inputs.lasting import Lasting
 
 MODULE = """

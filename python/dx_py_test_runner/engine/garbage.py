@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from dx_py_test_runner.engine import frozen
+from dx_py_test_runner.wire import frozen
 
 
 def collect_until_clean(iterations: int) -> None:

@@ -16,7 +16,7 @@ from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 from dx_py_test_runner._native import living
-from dx_py_test_runner.engine import frozen
+from dx_py_test_runner.wire import frozen
 
 _LIMIT = 1_000_000
 """How many objects are looked at, at most, to find out whether those of some classes are reachable."""

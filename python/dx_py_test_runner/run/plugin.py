@@ -11,7 +11,7 @@ from typing import Any
 import pluggy
 import pytest
 
-from dx_py_test_runner.engine import assertion, frozen, garbage, hypothesis_plugin
+from dx_py_test_runner.engine import assertion, garbage, hypothesis_plugin
 from dx_py_test_runner.engine.lean import paths
 from dx_py_test_runner.engine.lean.collection import lean_collection, order_ahead
 from dx_py_test_runner.inputs.compare import Unfit
@@ -24,6 +24,7 @@ from dx_py_test_runner.run.selection import Selection, Watching, move
 from dx_py_test_runner.tower import adopt, hazards
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.tower import Tower
+from dx_py_test_runner.wire import frozen
 from dx_py_test_runner.wire.status import FINISH, LOAD, TESTS
 
 

@@ -11,11 +11,11 @@ from typing import NoReturn
 
 from dx_py_test_runner.inputs import startup
 from dx_py_test_runner.inputs.compare import Stale, Unfit
-from dx_py_test_runner.wire.channel import Channel
-from dx_py_test_runner.engine import frozen
 from dx_py_test_runner.tower import adopt, hazards
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.zygote import wait_for_job
+from dx_py_test_runner.wire import frozen
+from dx_py_test_runner.wire.channel import Channel
 
 _STRICT_PREFIXES = (b"PYTHON", b"LD_", b"LC_", b"MALLOC_", b"GLIBC_", b"COV_CORE_", b"COVERAGE_")
 _STRICT_NAMES = (b"HOME", b"LANG", b"LANGUAGE", b"TZ", b"VIRTUAL_ENV", b"PYTEST_DEBUG")
