@@ -154,7 +154,8 @@ def test_what_was_there_before(place: Place) -> None:
     assert kept
 
 
-def test_what_was_there_when_all_was_frozen(place: Place) -> None:
+def test_what_was_there_when_all_was_frozen(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen, "notes_kinds", True)
     kept = place.module.D()
     frozen.keep()
     assert not place.is_fleeting()

@@ -15,8 +15,7 @@ from typing import Any, NoReturn
 from dx_py_test_runner.inputs.compare import Stale, Unfit
 from dx_py_test_runner.tower.job import Job
 from dx_py_test_runner.tower.spare import Spare, fork_spare
-from dx_py_test_runner.wire import forks
-from dx_py_test_runner.wire import frozen
+from dx_py_test_runner.wire import forks, frozen
 from dx_py_test_runner.wire.channel import Channel, ChannelClosed
 
 

@@ -24,6 +24,9 @@ _asks_itself = False
 kinds: set[type] = set()
 """The classes of which objects are frozen, or have been."""
 
+notes_kinds = hasattr(sys, "monitoring")
+"""Whether anybody wants to know: who hears which functions are executed."""
+
 # No function of ours: a test that traces what is called (for coverage, or hypothesis for it) would see that as its own doing.
 _on_collection = _native.Thaw(gc.unfreeze, gc.get_count, gc.get_threshold)
 
@@ -58,7 +61,8 @@ def keep() -> None:
 def _freeze() -> None:
     """Freeze everything, and watch for those who ask."""
     global _watching
-    look_at_new(lambda objects: kinds.update(_native.kinds(objects)))
+    if notes_kinds:
+        look_at_new(lambda objects: kinds.update(_native.kinds(objects)))
     gc.freeze()
     if not _watching:
         _watching = True
