@@ -52,6 +52,28 @@ def test_nothing_to_run_is_no_failure(project: DxPy) -> None:
     assert affected(project, "-k", "no_such_name").code == 5, "there are no such tests, as pytest says"
 
 
+DRAWS = """
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.text())
+def test_any(text):
+    assert text + "" == text
+
+def test_other():
+    pass
+"""
+
+
+@pytest.mark.parametrize("args", [(), ("-n2",)], ids=["one", "workers"])
+def test_what_hypothesis_keeps_is_no_input(place: DxPy, args: tuple[str, ...]) -> None:
+    place.write("test_one.py", DRAWS)
+    place.write("test_two.py", DRAWS)
+    assert affected(place, *args).counts == {"passed": 4}
+    assert (place.project / ".hypothesis").is_dir()
+    assert line(affected(place, *args)).startswith("affected: none of 4")
+
+
 TAKES_AWAY = """
 import os, sys
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dis
 import sys
 from sys import _getframe  # bound at once: a test may take it away
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import CodeType, FrameType
 from typing import Any
 
@@ -23,6 +23,12 @@ _PUTTING = frozenset(
 )
 """Names of what puts something into an object (`crates/source/src/outline/keeping.rs`); a method that has none of them here is not looked at,
 and so keeps what it finds if its text says so."""
+
+_AGAIN = 8
+"""How often in a test everything is told anew when one and the same keeping function begins."""
+
+Keepers = tuple[Mapping[str, frozenset[str]], frozenset[str]]
+"""Names of functions that may keep what they find, by their files; and of functions that are handed to others that may."""
 
 _monitoring: Any = getattr(sys, "monitoring", None)
 
@@ -53,6 +59,13 @@ class Executed:
         """Numbers of a code that was begun (or the complement of its number, if only its parameters were looked at), and of one beneath
         which that happened, be it itself."""
         self._wide = True
+        self.keepers_of: Callable[[Iterable[str]], Keepers] | None = None
+        """Tells which functions of files keep; asked when tests begin."""
+        self.fleeting: Mapping[int, bool] = {}
+        """Which methods are known to keep nothing for others, by their numbers."""
+        self._keepers: set[int] = set()
+        self._judged = 0
+        self._again: dict[int, int] = {}
         monitoring = _monitoring
         monitoring.use_tool_id(_TOOL, _NAME)
         monitoring.register_callback(_TOOL, monitoring.events.RAISE, self._raises)
@@ -60,14 +73,29 @@ class Executed:
         for event in (monitoring.events.PY_START, monitoring.events.PY_RESUME):
             monitoring.register_callback(_TOOL, event, self._begins)
         monitoring.set_events(_TOOL, monitoring.events.PY_START | monitoring.events.RAISE)
-        self.restart: Callable[[], None] = monitoring.restart_events
+
+    def restart(self) -> None:
         """Have everything told once more."""
+        self._again.clear()
+        _monitoring.restart_events()
 
     def narrow(self) -> None:
         """Nothing is being loaded: only known functions matter."""
         if self._wide:
             self._wide = False
             _monitoring.set_events(_TOOL, _monitoring.events.RAISE)
+            self._find_keepers()
+
+    def _find_keepers(self) -> None:
+        if self.keepers_of is None or self._judged == len(self._codes):
+            return
+        known, handed = self.keepers_of(self.paths)
+        for number in range(self._judged, len(self._codes)):
+            code = self._codes[number]
+            name = code.co_qualname
+            if name in known.get(code.co_filename, ()) or code.co_name in handed or (code.co_name == "<lambda>" and "<locals>" not in name):
+                self._keepers.add(number)
+        self._judged = len(self._codes)
 
     def widen(self) -> None:
         """Something is going to be loaded."""
@@ -96,6 +124,11 @@ class Executed:
         if number in self._methods:
             self.called.add(number)
         self._note(number, _getframe(1))
+        if number in self._keepers and not self._wide and not self.fleeting.get(number, False):
+            times = self._again[number] = self._again.get(number, 0) + 1
+            if times <= _AGAIN:
+                # What the test has executed before is not told of otherwise, when it is executed beneath.
+                _monitoring.restart_events()
         return _monitoring.DISABLE
 
     def _raises(self, _code: CodeType, _offset: int, error: BaseException) -> None:

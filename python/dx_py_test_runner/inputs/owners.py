@@ -31,6 +31,9 @@ LOAD = "load"
 ANY = "<any>"
 """Stands for a function when what it reads is kept in any case."""
 
+_EXAMPLES = f"{os.sep}.hypothesis"
+"""Where hypothesis keeps what it has found, and what it knows of the interpreter. What it draws is chance, be it found there or not."""
+
 _LOOKING_FOR_PYTEST = ("/_pytest/", "/pluggy/")
 
 _KEEPING = ("/linecache.py", "/mimetypes.py", "/gettext.py")
@@ -79,6 +82,8 @@ class Owners:
         self.executed = listen(self.is_of_project, self._codes, self._ends_stack)
         """Which functions were executed; None where nobody tells."""
         self._lasting = Lasting() if self.executed is not None and counts_objects() else None
+        if self._lasting is not None and self.executed is not None:
+            self.executed.fleeting = self._lasting.fleeting
         self._created: set[str] = set()
         self._made: set[tuple[int | None, str]] = set()
         self._temporary = os.path.join(tempfile.gettempdir(), "pytest-of-")
@@ -220,6 +225,8 @@ class Owners:
         return self._is_own(path)
 
     def _is_own(self, path: str) -> bool:
+        if _EXAMPLES in path and f"{_EXAMPLES}{os.sep}" in f"{path}{os.sep}":
+            return True
         if path.startswith(self._temporary) or path == self._temporary_root or path.startswith(("/proc/", "/dev/", "/sys/")):
             return True
         if self._made and (None if self._page is None else self._page.item, path) in self._made:

@@ -153,7 +153,7 @@ class Recorder:
 
         @functools.wraps(spawn)
         def fork_exec(args: Any, *more: Any) -> Any:
-            if self._on and not self._paused and not self._inside.depth:
+            if self._hears:
                 self._own(owners.PROCESS, command("", ("", args)))
             return spawn(args, *more)
 

@@ -461,7 +461,7 @@ class RunPlugin:
         self.tower.page.doing = "test:"
         self.tower.page.phase = TESTS
         try:
-            watching = None if self.selection is None else Watching(self.recorder, session)
+            watching = None if self.selection is None else Watching(self.recorder, session, self.selection.world.outline)
             distribute.run_items(session, self.tower, self.hazard, lambda: self._after_fork(config), watching)
         finally:
             if watching is not None:

@@ -8,7 +8,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from dx_py_test_runner.engine.lean.fixtures import watch_wide
 from dx_py_test_runner.engine.lean.items import node_ids
 from dx_py_test_runner.history import store
 from dx_py_test_runner.inputs.callers import is_installed, is_stdlib
+from dx_py_test_runner.inputs.executed import Keepers
 from dx_py_test_runner.inputs.record import COMMAND_LINE, Recorder
 from dx_py_test_runner.run import options, settling
 from dx_py_test_runner.run.settling import Settled
@@ -29,6 +30,7 @@ from dx_py_test_runner.select.affected import GOOD, Selector, failing_first
 from dx_py_test_runner.select.assemble import Assembler, Outcomes, Part, Test, graph_of
 from dx_py_test_runner.select.changed import Changes, ChangedSelector
 from dx_py_test_runner.select.closure import Loaded
+from dx_py_test_runner.select.outline import Outline
 from dx_py_test_runner.select.settled import NO_TEST
 from dx_py_test_runner.select.texts import Texts
 from dx_py_test_runner.select.world import World
@@ -259,11 +261,15 @@ class Watching:
     """Has the tests of a run followed, in this process or in workers.
 
     :param recorder: that of loading, which goes on.
+    :param outline: of a file, if it can be read.
     """
 
-    def __init__(self, recorder: Recorder, session: Any) -> None:
+    def __init__(self, recorder: Recorder, session: Any, outline: Callable[[str], Outline | None]) -> None:
         assert recorder.owners is not None
         self._recorder, self._owners, self._session = recorder, recorder.owners, session
+        self._outline = outline
+        if self._owners.executed is not None:
+            self._owners.executed.keepers_of = self._keepers_of
         self._told: list[Any] = []
         self.trouble = ""
         """What has gone wrong while it was found out what tests have read. They are not remembered, and run again."""
@@ -277,8 +283,16 @@ class Watching:
         watch_wide(self._owners.within)
         self._recorder.follow_tests(page)
 
+    def _keepers_of(self, paths: Iterable[str]) -> Keepers:
+        found = {path: known for path in paths if (known := self._outline(path)) is not None}
+        handed = frozenset(name for known in found.values() for name in known.handed)
+        return {path: frozenset(known.keepers) for path, known in found.items()}, handed
+
     def leave_to_workers(self) -> None:
         """This process runs no tests, and reads nothing for them from now on."""
+        if self._owners.executed is not None:
+            # Once, and not in each of them.
+            self._keepers_of(self._owners.executed.paths)
         self._recorder.stop()
 
     def begins(self) -> None:

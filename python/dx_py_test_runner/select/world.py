@@ -36,7 +36,7 @@ _CLOCK_SLACK_NS = 20_000_000
 """What the clock of the file system may be behind, and what passes between looking at files and beginning."""
 
 _PASSED_OVER = frozenset(
-    {".git", ".hg", ".svn", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".tox", ".nox", "node_modules"}
+    {".git", ".hg", ".svn", "__pycache__", ".pytest_cache", ".hypothesis", ".mypy_cache", ".ruff_cache", ".tox", ".nox", "node_modules"}
 )
 """Folders that are no part of a project's own files."""
 

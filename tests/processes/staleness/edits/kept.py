@@ -106,6 +106,23 @@ named(
     ),
     number_in("app/computing.py", "return "),
 )
+for _name, _value, _module in (
+    ("a_function", "(compute() if __name__.endswith('first') else 0, get())[1]", "@functools.cache\ndef get():\n    return compute()\n"),
+    ("a_lambda", "(compute() if __name__.endswith('first') else 0, get())[1]", "get = functools.cache(lambda: compute())\n"),
+    ("another_file", "(compute() if __name__.endswith('first') else 0, get())[1]", "from app import raw\n\nget = functools.cache(raw.load)\n"),
+    ("an_object", "(compute() if __name__.endswith('first') else 0, ONE.get())[1]", f"{_FILLED}ONE = C()\n"),
+    ("a_second_call", "(get(0), compute() if __name__.endswith('first') else 0, get(1))[2]", "@functools.cache\ndef get(number):\n    return compute() if number else 0\n"),
+):
+    named(
+        f"function_that_was_executed_before_it_is_kept_by_{_name}",
+        given_twice(
+            f"from app.computing import compute\n\n\n{_module}",
+            _value,
+            app__computing="def compute():\n    return 1\n",
+            app__raw="from app.computing import compute\n\n\ndef load():\n    return compute()\n",
+        ),
+        number_in("app/computing.py", "return "),
+    )
 named(
     "cached_function_itself",
     given_twice("@functools.cache\ndef get():\n    return 1\n"),
