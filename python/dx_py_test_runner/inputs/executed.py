@@ -11,7 +11,7 @@ import sys
 from sys import _getframe  # bound at once: a test may take it away
 from collections.abc import Callable, Iterable, Mapping
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 _TOOL = 4
 _NAME = "dx-py"
@@ -24,11 +24,23 @@ _PUTTING = frozenset(
 """Names of what puts something into an object (`crates/source/src/outline/keeping.rs`); a method that has none of them here is not looked at,
 and so keeps what it finds if its text says so."""
 
-_AGAIN = 8
-"""How often in a test everything is told anew when one and the same keeping function begins."""
+_AGAIN, _MORE = 8, 64
+"""How often in a test everything is told anew when one and the same keeping function begins; and how often in all, beyond once for each test."""
 
-Keepers = tuple[Mapping[str, frozenset[str]], frozenset[str]]
-"""Names of functions that may keep what they find, by their files; and of functions that are handed to others that may."""
+_OTHER, _END = -1, -2
+"""Codes that have no number: those that are passed over, and those of which nothing that has called them matters."""
+
+
+class Keepers(NamedTuple):
+    """Functions that may keep what they find."""
+
+    names: Mapping[str, frozenset[str]]
+    """By their files."""
+    in_object: Mapping[str, frozenset[str]]
+    """Of these, the methods that keep it in their object alone."""
+    handed: frozenset[str]
+    """Names of functions that are handed to others that may keep what they give."""
+
 
 _monitoring: Any = getattr(sys, "monitoring", None)
 
@@ -57,15 +69,20 @@ class Executed:
         """Numbers of methods that may put something into their objects, and were begun since this was emptied last."""
         self.callers: set[tuple[int, int]] = set()
         """Numbers of a code that was begun (or the complement of its number, if only its parameters were looked at), and of one beneath
-        which that happened, be it itself."""
+        which that happened, be it itself: one that may keep what it finds, for all that is known."""
         self._wide = True
         self.keepers_of: Callable[[Iterable[str]], Keepers] | None = None
         """Tells which functions of files keep; asked when tests begin."""
         self.fleeting: Mapping[int, bool] = {}
         """Which methods are known to keep nothing for others, by their numbers."""
         self._keepers: set[int] = set()
+        self._lasting_keepers: set[int] = set()
+        """Those that keep it whatever becomes of their object."""
         self._judged = 0
         self._again: dict[int, int] = {}
+        self._more: dict[int, int] = {}
+        self._places: dict[int, int] = {}
+        self._held: list[CodeType] = []
         monitoring = _monitoring
         monitoring.use_tool_id(_TOOL, _NAME)
         monitoring.register_callback(_TOOL, monitoring.events.RAISE, self._raises)
@@ -89,12 +106,14 @@ class Executed:
     def _find_keepers(self) -> None:
         if self.keepers_of is None or self._judged == len(self._codes):
             return
-        known, handed = self.keepers_of(self.paths)
+        names, in_object, handed = self.keepers_of(self.paths)
         for number in range(self._judged, len(self._codes)):
             code = self._codes[number]
-            name = code.co_qualname
-            if name in known.get(code.co_filename, ()) or code.co_name in handed or (code.co_name == "<lambda>" and "<locals>" not in name):
+            name = _owner_of(code.co_qualname)
+            if name in names.get(code.co_filename, ()) or name.rpartition(".")[2] in handed or name.endswith("<lambda>"):
                 self._keepers.add(number)
+                if name not in in_object.get(code.co_filename, ()):
+                    self._lasting_keepers.add(number)
         self._judged = len(self._codes)
 
     def widen(self) -> None:
@@ -123,13 +142,19 @@ class Executed:
             return _monitoring.DISABLE
         if number in self._methods:
             self.called.add(number)
-        self._note(number, _getframe(1))
-        if number in self._keepers and not self._wide and not self.fleeting.get(number, False):
-            times = self._again[number] = self._again.get(number, 0) + 1
-            if times <= _AGAIN:
-                # What the test has executed before is not told of otherwise, when it is executed beneath.
-                _monitoring.restart_events()
+        is_kept = self._note(number, _getframe(1))
+        if number in self._keepers and not is_kept and not self._wide and not self.fleeting.get(number, False) and self._is_due(number):
+            # What the test has executed before is not told of otherwise, when it is executed beneath. And this one shall be told of again.
+            _monitoring.restart_events()
+            return None
         return _monitoring.DISABLE
+
+    def _is_due(self, keeper: int) -> bool:
+        """Whether everything shall be told anew, now that this one begins."""
+        times = self._again[keeper] = self._again.get(keeper, 0) + 1
+        if times > 1:
+            self._more[keeper] = self._more.get(keeper, 0) + 1
+        return times <= _AGAIN and self._more.get(keeper, 0) <= _MORE
 
     def _raises(self, _code: CodeType, _offset: int, error: BaseException) -> None:
         """Who calls a function with other arguments than it takes does not begin it, but can tell its parameters."""
@@ -147,22 +172,42 @@ class Executed:
         if number is not None:
             self._note(number if whole else ~number, frame)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _note(self, number: int, frame: FrameType | None) -> bool:
+        """Take down a code for whoever is running; whether it is executed beneath another that keeps it in any case."""
         sink = self._sink()
         if sink is None or self._wide:
             self.loading.add(number)
         if sink is not None:
             sink.add(number)
-            self._note_callers(number, frame)
+            return self._note_callers(number, frame)
+        return False
 
-    def _note_callers(self, number: int, frame: FrameType | None) -> None:
-        while frame is not None and not self._ends(frame.f_code):
-            caller = self._numbers.get(id(frame.f_code))
-            if caller is not None:
-                self.callers.add((number, caller))
+    def _note_callers(self, number: int, frame: FrameType | None) -> bool:
+        places, callers, judged = self._places, self.callers, self._judged
+        keepers, lasting = self._keepers, self._lasting_keepers
+        is_kept = False
+        while frame is not None:
+            code = frame.f_code
+            place = places.get(id(code))
+            if place is None:
+                place = self._place_of(code)
+            if place >= 0:
+                # Of the others it does not matter what is executed beneath them.
+                if place in keepers or place >= judged:
+                    callers.add((number, place))
+                    is_kept = is_kept or (place in lasting and place != number)
+            elif place == _END:
+                return is_kept
             frame = frame.f_back
-        if frame is None:
-            self.loading.add(number)  # in a thread of its own: for whom, is not seen
+        self.loading.add(number)  # in a thread of its own: for whom, is not seen
+        return is_kept
+
+    def _place_of(self, code: CodeType) -> int:
+        """The number of a code, or what it stands for on a stack."""
+        self._held.append(code)  # its address is its name
+        place = _END if self._ends(code) else self._numbers.get(id(code), _OTHER)
+        self._places[id(code)] = place
+        return place
 
     def _listen(self, code: CodeType) -> None:
         """To all codes within *code*."""
@@ -170,6 +215,7 @@ class Executed:
             if isinstance(constant, CodeType):
                 if id(constant) not in self._numbers:
                     number = self._numbers[id(constant)] = len(self._codes)
+                    self._places.pop(id(constant), None)
                     if _is_method(constant) and _may_put(constant):
                         self._methods.add(number)
                     self._codes.append(constant)
@@ -184,6 +230,13 @@ class Executed:
     def names(self) -> list[tuple[str, str]]:
         """File and qualified name of each code, by its number."""
         return [(code.co_filename, code.co_qualname) for code in self._codes]
+
+
+def _owner_of(qualname: str) -> str:
+    """The function that a comprehension or lambda of this name is a part of; its own name if there is none."""
+    while qualname.rpartition(".")[2].startswith("<") and ".<locals>." in qualname:
+        qualname = qualname.rpartition(".<locals>.")[0]
+    return qualname
 
 
 def _is_method(code: CodeType) -> bool:

@@ -286,7 +286,8 @@ class Watching:
     def _keepers_of(self, paths: Iterable[str]) -> Keepers:
         found = {path: known for path in paths if (known := self._outline(path)) is not None}
         handed = frozenset(name for known in found.values() for name in known.handed)
-        return {path: frozenset(known.keepers) for path, known in found.items()}, handed
+        names = {path: frozenset(known.keepers) for path, known in found.items()}
+        return Keepers(names, {path: frozenset(known.in_object) for path, known in found.items()}, handed)
 
     def leave_to_workers(self) -> None:
         """This process runs no tests, and reads nothing for them from now on."""
