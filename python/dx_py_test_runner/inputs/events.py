@@ -61,8 +61,8 @@ STARTS = frozenset({"_thread.start_new_thread", "socket.__new__"})
 TEMPORARY = frozenset({"tempfile.mkdtemp", "tempfile.mkstemp"})
 """What has a name made up for it that nothing else has."""
 
-WANTED = frozenset({"open", "import", LOOKS, "ctypes.dlopen", "os.listdir", "os.scandir", *EFFECTS, *STARTS, *TEMPORARY})
-"""All events that are listened to."""
+WANTED = frozenset({"open", "import", "ctypes.dlopen", "os.listdir", "os.scandir", *EFFECTS, *STARTS, *TEMPORARY})
+"""All events that are listened to, but for LOOKS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -399,16 +399,17 @@ class Recorder:
         )
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
-        # There are tens of thousands of others: each `id()` and `sys._getframe()` is one.
+        # There are tens of thousands of others: each `id()` and `sys._getframe()` is one, and each step along the stack is one of these.
+        if event == LOOKS:
+            if args[1] in LOOKED_AT and self._hears and self.owners is not None and self.owners.executed is not None:
+                with self._inside:
+                    self.owners.look_at(args[0])
+            return
         if event not in WANTED or not self._hears:
             return
         if event == "open":
             with self._inside:
                 self._note_open(*args)
-        elif event == LOOKS:
-            if args[1] in LOOKED_AT and self.owners is not None and self.owners.executed is not None:
-                with self._inside:
-                    self.owners.look_at(args[0])
         elif event == "import" and not self._by_level:
             assert self.owners is not None
             self.owners.imports()
