@@ -156,6 +156,8 @@ def test_what_was_there_before(place: Place) -> None:
 
 def test_what_was_there_when_all_was_frozen(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frozen, "notes_kinds", True)
+    # Nobody is to watch, for the rest of this process, who asks the collector for what.
+    monkeypatch.setattr(frozen, "_watching", True)
     kept = place.module.D()
     frozen.keep()
     assert not place.is_fleeting()
