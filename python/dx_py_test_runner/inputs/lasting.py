@@ -11,7 +11,7 @@ import gc
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
@@ -141,10 +141,7 @@ def _class_in(module: Any, qualname: str) -> type | None:
 
 def _defines(one: type, code: CodeType) -> bool:
     """Whether a class has a method with this code."""
-    name = code.co_name
-    own = vars(one)
-    likely = [own[key] for key in (name, f"_{one.__name__.lstrip('_')}{name}") if key in own]
-    return any(code in _codes_of(value) for value in (*likely, *own.values()))
+    return any(code in _codes_of(value) for value in vars(one).values())
 
 
 def _codes_of(value: Any) -> Iterable[CodeType]:

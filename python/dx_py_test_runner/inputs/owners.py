@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import sys
 from sys import _getframe  # bound at once: a test may take it away
 import tempfile
 from collections.abc import Callable, Iterator

@@ -11,7 +11,6 @@ import ast
 import builtins
 import functools
 import inspect
-import sys
 from sys import _getframe  # bound at once: a test may take it away
 import warnings
 from collections.abc import Callable
