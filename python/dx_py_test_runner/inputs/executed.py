@@ -109,7 +109,7 @@ class Executed:
         names, in_object, handed = self.keepers_of(self.paths)
         for number in range(self._judged, len(self._codes)):
             code = self._codes[number]
-            name = _owner_of(code.co_qualname)
+            name = owner_of(code.co_qualname)
             if name in names.get(code.co_filename, ()) or name.rpartition(".")[2] in handed or name.endswith("<lambda>"):
                 self._keepers.add(number)
                 if name not in in_object.get(code.co_filename, ()):
@@ -232,7 +232,7 @@ class Executed:
         return [(code.co_filename, code.co_qualname) for code in self._codes]
 
 
-def _owner_of(qualname: str) -> str:
+def owner_of(qualname: str) -> str:
     """The function that a comprehension or lambda of this name is a part of; its own name if there is none."""
     while qualname.rpartition(".")[2].startswith("<") and ".<locals>." in qualname:
         qualname = qualname.rpartition(".<locals>.")[0]

@@ -6,6 +6,8 @@ a function counts for all who depend on its module. In doubt a function keeps. (
 
 from __future__ import annotations
 
+from dx_py_test_runner.inputs.executed import owner_of
+
 
 def keeps(name: str, known: frozenset[str], given: frozenset[str] = frozenset()) -> bool:
     """Whether the code of this qualified name may keep something.
@@ -13,9 +15,7 @@ def keeps(name: str, known: frozenset[str], given: frozenset[str] = frozenset())
     :param known: ``Outline.keepers`` of its file.
     :param given: ``Outline.handed`` of all files.
     """
-    while name.rpartition(".")[2].startswith("<"):
-        outer, _, _last = name.rpartition(".<locals>.")
-        if not outer:
-            return name.endswith("<lambda>")  # bound to whatever, by whomever
-        name = outer
+    name = owner_of(name)
+    if name.rpartition(".")[2].startswith("<"):
+        return name.endswith("<lambda>")  # bound to whatever, by whomever
     return name in known or name.rpartition(".")[2] in given
