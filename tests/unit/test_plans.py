@@ -183,9 +183,10 @@ def test_several_processes_are_tried_first_and_kept_while_they_should_take_less(
     assert several_pay(None, None, 2)
     assert several_pay(None, 3.0, 2)
     assert not several_pay(None, 0.1, 2)
-    assert not several_pay(0.09, 0.1, 2)
+    assert not several_pay(0.07, 0.1, 2)
     assert several_pay(0.12, 0.1, 2)
-    assert several_pay(0.09, 0.1, 8)
+    assert several_pay(0.07, 0.1, 8)
+    assert several_pay(0.07, 0.06, 2)
     assert not several_pay(9.0, 9.0, 1)
 
 

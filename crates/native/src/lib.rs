@@ -15,6 +15,7 @@ mod mapping;
 mod outline;
 mod pages;
 mod plain;
+mod process;
 mod recipe;
 mod records;
 mod silence;
@@ -58,6 +59,8 @@ mod _native {
     use super::pages::{copy_pages, own_pages};
     #[pymodule_export]
     use super::plain::PlainLoop;
+    #[pymodule_export]
+    use super::process::end_with_parent;
     #[pymodule_export]
     use super::recipe::Recipe;
     #[pymodule_export]

@@ -46,6 +46,14 @@ def run_items(
     tower.pace.tell(len(ids), time.perf_counter() - began, alone=tower.alone)
 
 
+def look_ahead(items: list[Any]) -> None:
+    """While nobody waits: what every run of *items* in forks of this process would load and find out by itself."""
+    import dx_py_test_runner.run.coordinate
+    import dx_py_test_runner.run.inline  # noqa: F401
+
+    node_ids(items)
+
+
 def _may_fork(session: Any, hazard: str | None) -> bool:
     """Whether tests may have processes of their own if that is asked for, and be it only one."""
     return bool(session.items) and not why_one_process(session.config, session.items, hazard, automatic=False)

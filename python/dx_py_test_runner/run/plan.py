@@ -53,7 +53,7 @@ def join(groups: list[Group], labels: list[str | None]) -> list[Group]:
 SHORT = 0.2
 """Seconds that a run of several processes takes at most for one of one process to be tried."""
 
-FORKING = 0.05
+FORKING = 0.04
 """Seconds that several processes take before they are of use: to be forked, and to write first to pages that they share."""
 
 
@@ -67,7 +67,8 @@ def several_pay(alone: float | None, several: float | None, available: int) -> b
         return True
     if alone is None:
         return several >= SHORT
-    return FORKING + alone / available < alone
+    # What several have taken may have been more than it would be now: in a level's first runs nothing is at hand.
+    return min(several, FORKING + alone / available) < alone
 
 
 def worker_count(available: int, groups: list[Group]) -> int:

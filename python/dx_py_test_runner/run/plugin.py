@@ -322,6 +322,8 @@ class RunPlugin:
             vars(pluggy).setdefault("__version__", pluggy.__version__)
             inputs.remember_contents()
             known_tests.look_ahead(config)
+            if name == "collected":
+                distribute.look_ahead(session.items)
 
         again = self.tower.checkpoint(name, check, facts, lambda: adopt.let_go(config), when_idle, ready)
         self.recorder.go_on()

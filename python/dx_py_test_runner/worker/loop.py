@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from dx_py_test_runner._native import end_with_parent
 from dx_py_test_runner.engine.lean import runner_for
 from dx_py_test_runner.engine.lean.passes import Passed
 from dx_py_test_runner.engine.lean.plain import Shared
@@ -30,8 +31,6 @@ _SILENCED_HOOKS = (
     "pytest_warning_recorded",
 )
 """Reporting happens once, in the run: its listeners are taken off these hooks in a worker."""
-
-_PR_SET_PDEATHSIG = 1
 
 STOPPED = "stopped"
 EXIT = "exit"
@@ -122,9 +121,7 @@ class Worker:
 
     def _become_worker(self) -> None:
         os.setpgid(0, 0)
-        import ctypes
-
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        end_with_parent()
         if os.getppid() != self.run_page.pid:
             os._exit(1)  # the run died before the kernel knew that it should tell us
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -21,6 +21,7 @@ from _pytest.assertion import rewrite
 
 from dx_py_test_runner import _native
 from dx_py_test_runner.engine import ahead, first_party
+from dx_py_test_runner.engine.assertion import finding
 from dx_py_test_runner.engine.assertion.codepack import CodePack, folder, has_columns
 from dx_py_test_runner.engine.assertion.prepare import prepare
 from dx_py_test_runner.engine.capture import BUILD, compile_captured
@@ -49,6 +50,8 @@ def install(config: Any, wanted: Callable[[Any], bool] = lambda config: True) ->
     config.stash[wanted_key] = wanted
     if not isinstance(rewrite._read_pyc, _Reading):
         rewrite._read_pyc = _Reading(rewrite._read_pyc)
+    if pytest.version_tuple[:2] == finding.KNOWN:
+        finding.install()
     return True
 
 
@@ -121,7 +124,14 @@ class _Reading:
         self._read_pyc = read_pyc
 
     def __call__(self, source: Path, pyc: Path, *args: Any, **kwargs: Any) -> CodeType | None:
-        cached = _read_known_pyc(source, pyc) or self._read_pyc(source, pyc, *args, **kwargs)
+        try:
+            data = _read(str(pyc))
+        except FileNotFoundError:
+            cached = None  # which is all that pytest's own function would find out
+        except OSError:
+            cached = self._read_pyc(source, pyc, *args, **kwargs)
+        else:
+            cached = _known_code(source, data) or self._read_pyc(source, pyc, *args, **kwargs)
         if cached is not None:
             return cached
         # The import hook's method, which goes on to run the code in this module.
@@ -139,11 +149,10 @@ class _Reading:
         return code
 
 
-def _read_known_pyc(source: Path, pyc: Path) -> CodeType | None:
-    """What pytest's own function returns if all is well, in a fraction of its time. Anything else is left to it."""
+def _known_code(source: Path, data: bytes) -> CodeType | None:
+    """What pytest's own function makes of *data*, if all is well, in a fraction of its time. Anything else is left to it."""
     name = str(source)
     try:
-        data = _read(str(pyc))
         if data[:8] == MAGIC_NUMBER + _HASHED and pytest.version_tuple[:2] >= HASHED_IN:
             if data[8:16] != source_hash(_read(name)):
                 return None
@@ -164,17 +173,20 @@ def _read(path: str) -> bytes:
     """A small file's content, without the layers that :func:`open` puts above it."""
     fd = _open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        pieces = []
-        while piece := _read_some(fd, _PIECE):
+        piece = _read_some(fd, _PIECE)
+        if len(piece) < _PIECE:
+            return piece
+        pieces = [piece]
+        while piece := _read_some(fd, _LARGE_PIECE):
             pieces.append(piece)
-            if len(piece) < _PIECE:
-                break
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return b"".join(pieces)
     finally:
         _close(fd)
 
 
-_PIECE = 1 << 18
+_PIECE, _LARGE_PIECE = 1 << 14, 1 << 18
+"""Bytes. Room for a large piece is asked of the kernel each time, and given back: that takes ten times as long as to read a small file."""
+
 _open, _read_some, _close, _stat, _access = os.open, os.read, os.close, os.stat, os.access
 # As they were before any test replaced them: modules are imported in the middle of tests, too.
 
