@@ -9,6 +9,7 @@ import fnmatch
 import importlib.util
 import os
 import re
+import stat
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -30,7 +31,7 @@ _OWN = {
     name: AssertionRewritingHook.__dict__.get(name)
     for name in ("_find_spec", "_early_rewrite_bailout", "_should_rewrite", "_is_marked_for_rewrite")
 }
-_isdir, _exists = os.path.isdir, os.path.exists  # as they were before any test replaced them
+_exists, _stat = os.path.exists, os.stat  # as they were before any test replaced them
 
 
 def install() -> None:
@@ -128,5 +129,10 @@ _cache = _Cache()
 
 
 def try_makedirs(cache_dir: Path) -> bool:
-    """As pytest's own, which tries to make it before it looks whether it is there."""
-    return _isdir(cache_dir) or _try_makedirs(cache_dir)  # type: ignore[misc]
+    """As pytest's own, which tries to make it before it looks whether it is there. Nobody's input: this asks unrecorded."""
+    try:
+        if stat.S_ISDIR(_stat(cache_dir).st_mode):
+            return True
+    except OSError:
+        pass
+    return _try_makedirs(cache_dir)  # type: ignore[misc]
