@@ -23,9 +23,19 @@ def outline(text: bytes) -> Outline:
     imports, names = tuple(dict.fromkeys(finder.imports)), tuple(sorted(finder.names))
     (kept, in_object), given = keepers(tree), tuple(sorted(set(handed(tree))))
     loads, touched = tuple(_certain_imports(tree)), touches(tree)
+    derived = tuple(sorted(_derived(tree)))
     bodies: dict[str, tuple[str, str]] = {}
     _take_bodies(tree, "", bodies)
-    return Outline(imports, names, finder.dynamic, _hash(tree), tuple((name, *bodies[name]) for name in sorted(bodies)), tuple(kept), tuple(in_object), given, loads, touched)
+    return Outline(imports, names, finder.dynamic, _hash(tree), tuple((name, *bodies[name]) for name in sorted(bodies)), tuple(kept), tuple(in_object), given, (), derived, loads, touched)
+
+
+def _derived(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Classes with the last names of their bases."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            bases = [getattr(base, "id", getattr(base, "attr", "")) for base in node.bases if isinstance(base, (ast.Name, ast.Attribute))]
+            if bases:
+                yield node.name, tuple(bases)
 
 
 def _certain_imports(node: ast.AST) -> Iterator[tuple[int, str, tuple[str, ...]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dx_py_test_runner.select.keeping import keeps
+from dx_py_test_runner.select.keeping import keepers_of, keeps
 from dx_py_test_runner.select.outline import outline
 
 KEEP = {
@@ -120,3 +120,70 @@ def test_a_function_may_be_kept_by_another_file(text):
 
 def test_what_is_called_within_a_function_is_not_handed_for_good():
     assert "load" not in outline(b"def f():\n    return cache(raw.load)()").handed
+
+
+# ---- by giving it to others
+
+SAVE = "def save(key, value):\n    KNOWN[key] = value\n"
+STORE = "class Store:\n    def __init__(self):\n        self.all = {}\n\n    def keep_it(self, key, value):\n        self.all[key] = value\n"
+FILL = "def fill(known, key, value):\n    known[key] = value\n"
+SHOP = "class Shop:\n    def __init__(self, thing):\n        ALL.append(thing)\n"
+
+HAS_KEPT = {
+    "by a function": SAVE + "def f(x):\n    v = g(x)\n    save(x, v)\n    return v\n",
+    "by a function of another module": SAVE + "def f(x):\n    v = other.g(x)\n    other.save(x, value=v)\n",
+    "by one that gives it on": SAVE + "def more(*all):\n    save(*all)\n\n\ndef f(x):\n    more(x, g(x))\n",
+    "by one that binds a global": "def save(value):\n    global known\n    known = value\n\n\ndef f():\n    save(g())\n",
+    "by one that puts something made of it": "def save(value):\n    pair = (1, value)\n    for one in pair:\n        new = [one]\n    KNOWN.append(new)\n\n\ndef f():\n    save(g())\n",
+    "as a key": "def save(key):\n    KNOWN[key] = 1\n\n\ndef f():\n    save(g())\n",
+    "by a function within": "def save(value):\n    def inner():\n        KNOWN.append(value)\n    return inner\n\n\ndef f():\n    save(g())()\n",
+    "by a method of a global": STORE + "STORE = Store()\n\n\ndef f(x):\n    STORE.keep_it(x, g(x))\n",
+    "by a method of its own part": STORE + "class C:\n    def __init__(self, store):\n        self.store = store\n\n    def f(self, x):\n        self.store.keep_it(x, g(x))\n",
+    "by a method that lets itself be kept": "class Thing:\n    def __init__(self, v):\n        self.v = v\n\n    def enlist(self):\n        ALL.append(self)\n\n\ndef f():\n    thing = Thing(g())\n    thing.enlist()\n",
+    "in a global that it gives": FILL + "def f(x):\n    fill(KNOWN, x, g(x))\n",
+    "in what it was given": FILL + "def f(known, x):\n    fill(key=x, value=g(x), known=known)\n",
+    "in a default": "def fill(value, known=[]):\n    known.append(value)\n\n\ndef f(x):\n    fill(g(x))\n",
+    "in one of these": FILL + "def f(*x):\n    fill(*x)\n",
+    "when an object is made": SHOP + "def f(x):\n    return Shop(g(x))\n",
+    "when an object of a class below is made": SHOP + "class Small(Shop):\n    pass\n\n\ndef f(x):\n    return Small(g(x))\n",
+    "when one of another module is made": SHOP + "class Small(shops.Shop):\n    pass\n\n\nclass Tiny(Small):\n    pass\n\n\ndef f(x):\n    return other.Tiny(g(x))\n",
+    "in a new object's beginning": SHOP + "class Small(Shop):\n    def __init__(self):\n        super().__init__(g())\n\n\ndef f(x):\n    return Small(g(x))\n",
+}
+
+HAS_NOTHING_KEPT = {
+    "given to nobody who keeps": "def g(x):\n    return x\n\n\ndef f(x):\n    return g(h(x))\n",
+    "what was there before": "def save():\n    global known\n    known = g()\n\n\ndef f(x):\n    return h(x)\n",
+    "in a new dictionary": FILL + "def f(x):\n    d = {}\n    fill(d, x, g(x))\n    return d\n",
+    "in a new object": STORE + "def f(x):\n    store = Store()\n    store.keep_it(x, g(x))\n    return store\n",
+    "in an object that it makes": FILL + "def f(x):\n    return fill(dict(), x, g(x))\n",
+    "by a test": SAVE + "def test_f(x):\n    save(x, g(x))\n\n\n@pytest.fixture\ndef f():\n    save(1, g())\n",
+    "by a namesake that only looks": "class C:\n    def save(self, key, value):\n        print(key, value)\n\n\ndef f(x):\n    C().save(x, g(x))\n",
+}
+
+
+def _kept(text: str) -> tuple[set[str], set[str]]:
+    """The last names of the functions that keep something, and of those that keep it in their object."""
+    found = keepers_of({"file": outline(text.encode())})
+    return tuple({name.rpartition(".")[2] for name in names["file"]} for names in (found.names, found.in_object))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("text", HAS_KEPT.values(), ids=list(HAS_KEPT))
+def test_has_it_kept(text: str) -> None:
+    kept, in_object = _kept(text)
+    assert "f" in kept and "f" not in in_object
+
+
+@pytest.mark.parametrize("text", HAS_NOTHING_KEPT.values(), ids=list(HAS_NOTHING_KEPT))
+def test_has_nothing_kept(text: str) -> None:
+    assert "f" not in _kept(text)[0]
+
+
+def test_has_it_kept_in_its_object() -> None:
+    kept, in_object = _kept("class C:\n    def save(self, v):\n        self.v = v\n\n    def f(self):\n        self.save(g())\n")
+    assert "f" in kept and "f" in in_object
+
+
+def test_it_is_kept_by_another_file() -> None:
+    found = keepers_of({"one": outline(SAVE.encode()), "two": outline(b"import one\n\n\ndef f(x):\n    one.save(x, g(x))\n")})
+    assert found.names == {"one": {"save"}, "two": {"f"}}
+    assert keepers_of({"two": outline(b"import one\n\n\ndef f(x):\n    one.save(x, g(x))\n")}).names == {"two": set()}

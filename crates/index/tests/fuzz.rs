@@ -201,6 +201,7 @@ fn outlines_of_whatever() {
         told += 1;
         assert!(found.bodies.windows(2).all(|pair| pair[0].qualname < pair[1].qualname));
         assert!(found.keepers.iter().all(|name| found.bodies.iter().any(|known| known.qualname == *name)));
+        assert!(found.gives.iter().all(|one| found.bodies.iter().any(|known| known.qualname == one.qualname)));
         assert!(found.in_object.iter().all(|name| found.keepers.contains(name)));
         assert!(found.names.windows(2).all(|pair| pair[0] < pair[1]));
         if let Ok(text) = std::str::from_utf8(&text) {

@@ -1,6 +1,6 @@
 //! The outline of a file's text, as plain Python objects.
 
-use dx_py_source::outline::{outline_of_bytes, outline_of_text, Digest, Outline, Reading, Statement};
+use dx_py_source::outline::{outline_of_bytes, outline_of_text, Digest, Gives, Outline, Reading, Root, Statement};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
@@ -40,10 +40,43 @@ fn plain<'py>(py: Python<'py>, found: &Outline) -> PyResult<Bound<'py, PyTuple>>
         PyTuple::new(py, &found.keepers)?,
         PyTuple::new(py, &found.in_object)?,
         PyTuple::new(py, &found.handed)?,
+        gives(py, &found.gives)?,
+        PyTuple::new(
+            py,
+            found
+                .derived
+                .iter()
+                .map(|(name, bases)| Ok((name, PyTuple::new(py, bases)?)))
+                .collect::<PyResult<Vec<_>>>()?,
+        )?,
         imports(py, &found.loads)?,
         touches,
     )
         .into_pyobject(py)
+}
+
+fn gives<'py>(py: Python<'py>, found: &[Gives]) -> PyResult<Bound<'py, PyTuple>> {
+    let rows = found.iter().map(|one| {
+        let (fills, parameters) = (PyTuple::new(py, &one.fills)?, PyTuple::new(py, &one.parameters)?);
+        let calls = one.calls.iter().map(|call| {
+            let arguments = call.arguments.iter().map(|(place, root)| (place, root_word(root)));
+            let arguments = PyTuple::new(py, arguments.collect::<Vec<_>>())?;
+            Ok((&call.name, root_word(&call.receiver), call.carries, arguments))
+        });
+        let calls = PyTuple::new(py, calls.collect::<PyResult<Vec<_>>>()?)?;
+        Ok((&one.qualname, one.puts as u8, one.keeps_given, one.fills_object, fills, parameters, calls))
+    });
+    PyTuple::new(py, rows.collect::<PyResult<Vec<_>>>()?)
+}
+
+/// As `Call.receiver` and `Call.arguments` have it.
+fn root_word(root: &Root) -> &str {
+    match root {
+        Root::New => "",
+        Root::Own => ".",
+        Root::Other => "*",
+        Root::Given(name) => name,
+    }
 }
 
 fn imports<'py>(py: Python<'py>, found: &[(u32, String, Vec<String>)]) -> PyResult<Bound<'py, PyTuple>> {

@@ -7,6 +7,7 @@
 mod build;
 mod digest;
 mod expressions;
+mod giving;
 mod integers;
 mod keeping;
 mod mentions;
@@ -26,6 +27,8 @@ use crate::facts::{DROPPABLE, LONGEST, STACK};
 use crate::writer::with_plain_line_ends;
 
 pub use digest::Body;
+pub use giving::{Call, Gives, Root};
+pub use keeping::Kept;
 pub use touching::{How, Statement, Touches};
 
 /// Part of a BLAKE3 hash.
@@ -53,6 +56,10 @@ pub struct Outline {
     pub in_object: Vec<String>,
     /// Names of what is handed to others that may keep what it gives; sorted.
     pub handed: Vec<String>,
+    /// What each function may have kept by others, by its name.
+    pub gives: Vec<Gives>,
+    /// Classes that derive from others, with the last names of these; sorted.
+    pub derived: Vec<(String, Vec<String>)>,
     /// Imports that are done whenever the module is loaded.
     pub loads: Vec<Import>,
     /// What loading the module does to others.
@@ -123,6 +130,8 @@ fn outline_parsed(text: &str, lossy: &[usize], minor: u8) -> Option<Outline> {
         keepers,
         in_object,
         handed: keeping::handed(&tree),
+        gives: giving::gives(&tree),
+        derived: giving::derived(&tree),
         loads: mentions::certain_imports(&tree),
         touches: touching::touches(&tree),
     })

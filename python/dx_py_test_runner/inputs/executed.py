@@ -114,6 +114,8 @@ class Executed:
                 self._keepers.add(number)
                 if name not in in_object.get(code.co_filename, ()):
                     self._lasting_keepers.add(number)
+                elif _is_method(code):
+                    self._methods.add(number)  # it may have another put it there
         self._judged = len(self._codes)
 
     def widen(self) -> None:

@@ -30,13 +30,14 @@ from dx_py_test_runner.select.affected import GOOD, Selector, failing_first
 from dx_py_test_runner.select.assemble import Assembler, Outcomes, Part, Test, graph_of
 from dx_py_test_runner.select.changed import Changes, ChangedSelector
 from dx_py_test_runner.select.closure import Loaded
+from dx_py_test_runner.select.keeping import keepers_of
 from dx_py_test_runner.select.outline import Outline
 from dx_py_test_runner.select.settled import NO_TEST
 from dx_py_test_runner.select.texts import Texts
 from dx_py_test_runner.select.world import World
 from dx_py_test_runner.wire import journal
 
-_SCHEMA = "7"
+_SCHEMA = "8"
 """Of what claims say: memories of other ones tell nothing."""
 
 _NEVER_MATTER = frozenset({"numprocesses", "maxprocesses", "no_daemon", "isolation", "affected", "changed", "audit", "why", "history"})
@@ -271,6 +272,7 @@ class Watching:
         if self._owners.executed is not None:
             self._owners.executed.keepers_of = self._keepers_of
         self._told: list[Any] = []
+        self._keepers = Keepers({}, {}, frozenset())
         self.trouble = ""
         """What has gone wrong while it was found out what tests have read. They are not remembered, and run again."""
         self._alone = False
@@ -284,10 +286,10 @@ class Watching:
         self._recorder.follow_tests(page)
 
     def _keepers_of(self, paths: Iterable[str]) -> Keepers:
-        found = {path: known for path in paths if (known := self._outline(path)) is not None}
-        handed = frozenset(name for known in found.values() for name in known.handed)
-        names = {path: frozenset(known.keepers) for path, known in found.items()}
-        return Keepers(names, {path: frozenset(known.in_object) for path, known in found.items()}, handed)
+        outlines = {path: known for path in paths if (known := self._outline(path)) is not None}
+        if outlines.keys() != self._keepers.names.keys():
+            self._keepers = keepers_of(outlines)
+        return self._keepers
 
     def leave_to_workers(self) -> None:
         """This process runs no tests, and reads nothing for them from now on."""

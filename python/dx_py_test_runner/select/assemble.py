@@ -12,7 +12,9 @@ from dx_py_test_runner.inputs import owners
 from dx_py_test_runner.inputs.compare import NEVER
 from dx_py_test_runner.select import settled
 from dx_py_test_runner.select.closure import Graph, Loaded
-from dx_py_test_runner.select.keeping import keeps
+from dx_py_test_runner.inputs.executed import Keepers
+from dx_py_test_runner.select.keeping import keepers_of, keeps
+from dx_py_test_runner.select.outline import Outline
 from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, CONFTEST_NAMES, DOUBT, EFFECT, EVERYWHERE, FIND, LEVEL, MENTIONS, SIGNATURE, SIGNATURES, TOUCHED, TREE, World
 
 
@@ -84,7 +86,7 @@ class Assembler:
         self._files = files
         self.history = History()
         self._module_claims: dict[str, list[Claim]] = {}
-        self._keepers: dict[str, tuple[frozenset[str], frozenset[str]] | None] = {}
+        self._keepers = Keepers({}, {}, frozenset())
 
     def add(self, part: Part, outcomes: Outcomes) -> None:
         """Remember the tests that one process has run."""
@@ -95,8 +97,9 @@ class Assembler:
         for number in part.reads["loading"]:
             self._add_to_loading(number)
         self._graph = graph
-        outlines = [self._world.outline(module.path) for module in part.modules if module.path.endswith(".py")]
-        self._handed = frozenset(name for found in outlines if found is not None for name in found.handed)
+        outlines = self._outlines_of(part)
+        if outlines.keys() != self._keepers.names.keys():
+            self._keepers = keepers_of(outlines)
         self._fleeting = _fleeting(part.reads)
         self._take_kept(part)
         ground = self._ground(part, graph)
@@ -159,17 +162,20 @@ class Assembler:
 
     def _keeps(self, path: str, function: str) -> bool:
         """Whether a function may keep something. One whose text is not known may."""
-        known = self._keepers.get(path)
-        if known is None:
-            found = self._world.outline(path)
-            if found is not None and found.level:
-                known = self._keepers[path] = (frozenset(found.keepers), frozenset(found.in_object))
+        known = self._keepers.names.get(path)
         if known is None:
             return True
-        keepers, in_object = known
-        if function in in_object and (path, function) in self._fleeting:
-            keepers -= {function}
-        return keeps(function, keepers, self._handed)
+        if function in self._keepers.in_object[path] and (path, function) in self._fleeting:
+            known -= {function}
+        return keeps(function, known, self._keepers.handed)
+
+    def _outlines_of(self, part: Part) -> dict[str, Outline]:
+        """Of all files whose functions may have been executed."""
+        paths = {module.path for module in part.modules if module.path.endswith(".py")}
+        paths.update(path for path, _name in self._codes)
+        paths.update(path for path, _function in part.reads["beneath"])
+        found = {path: self._world.outline(path) for path in paths}
+        return {path: outline for path, outline in found.items() if outline is not None and outline.level}
 
     def lose(self, indexes: Iterable[int]) -> None:
         """Remember that nothing is known of these tests' latest runs: their processes have ended with what they had read."""

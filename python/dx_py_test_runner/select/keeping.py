@@ -1,21 +1,176 @@
-"""Which functions of a file may keep what they find for whoever calls them next. Pure.
+"""Which functions of a project may keep what they find for whoever calls them next. Pure.
 
 A test that is given what another has read or computed depends on it, though it has not read it itself. So what happens beneath such
-a function counts for all who depend on its module. In doubt a function keeps. (Which do is told by their texts: `crates/source/src/outline/keeping.rs`.)
+a function counts for all who depend on its module. In doubt a function keeps. Which do so by themselves is told by their texts
+(`crates/source/src/outline/keeping.rs`); here, which have it kept by others, to whom they give it.
 """
 
 from __future__ import annotations
 
-from dx_py_test_runner.inputs.executed import owner_of
+from collections.abc import Iterable, Iterator, Mapping
+
+from dx_py_test_runner.inputs.executed import Keepers, owner_of
+from dx_py_test_runner.select.outline import Call, Gives, Outline
+
+_IN_OBJECT, _ANYWHERE = 1, 2
+"""As in :class:`~dx_py_test_runner.select.outline.Gives`."""
+
+_MAKING = frozenset({"__init__", "__new__", "__post_init__"})
+"""Methods that are called by the name of their class, or of one below it, and by those of one below it."""
 
 
 def keeps(name: str, known: frozenset[str], given: frozenset[str] = frozenset()) -> bool:
     """Whether the code of this qualified name may keep something.
 
-    :param known: ``Outline.keepers`` of its file.
-    :param given: ``Outline.handed`` of all files.
+    :param known: ``Keepers.names`` of its file.
+    :param given: ``Keepers.handed``.
     """
     name = owner_of(name)
     if name.rpartition(".")[2].startswith("<"):
         return name.endswith("<lambda>")  # bound to whatever, by whomever
     return name in known or name.rpartition(".")[2] in given
+
+
+def keepers_of(outlines: Mapping[str, Outline]) -> Keepers:
+    """The functions that may keep something in files of these outlines, by their own doing or by that of others among them.
+
+    Who gives something to a function that keeps what it is given has it kept, and if it was given it itself, so has whoever
+    calls it. Only the last names of what is called are known, so all functions of a name are one.
+    """
+    given = _Giving(outlines.values()).functions
+    names, in_object = {}, {}
+    for number, (path, found) in enumerate(outlines.items()):
+        levels = {name: _IN_OBJECT if name in found.in_object else _ANYWHERE for name in found.keepers}
+        for one in found.gives:
+            levels[one.name] = max(levels.get(one.name, 0), given[number, one.name].level)
+        names[path] = frozenset(name for name, level in levels.items() if level)
+        in_object[path] = frozenset(name for name, level in levels.items() if level == _IN_OBJECT)
+    handed = frozenset(name for found in outlines.values() for name in found.handed)
+    return Keepers(names, in_object, handed)
+
+
+class _Function:
+    """A function, as far as it is known by now."""
+
+    def __init__(self, told: Gives) -> None:
+        self.told = told
+        self.level = told.puts
+        self.keeps_given, self.fills_object, self.fills = told.keeps_given, told.fills_object, set(told.fills)
+
+    @property
+    def owner(self) -> str:
+        return self.told.name.rpartition(".")[0].rpartition(".")[2]
+
+    @property
+    def last_name(self) -> str:
+        return self.told.name.rpartition(".")[2]
+
+    def has_kept(self, whose: str, *, carries: bool) -> bool:
+        """It puts something into what is *whose*, or has it put there; whether anything about it was not known.
+
+        :param carries: what it was given itself, too.
+        """
+        before = (self.level, self.keeps_given, self.fills_object, len(self.fills))
+        if whose:
+            self.level = max(self.level, _IN_OBJECT if whose == "." else _ANYWHERE)
+        if whose and carries:
+            if whose == "*":
+                self.keeps_given = True
+            elif whose == ".":
+                self.fills_object = True
+            else:
+                self.fills.add(whose)
+        return before != (self.level, self.keeps_given, self.fills_object, len(self.fills))
+
+
+class _Taker:
+    """What all functions of one name do with what they are given."""
+
+    def __init__(self) -> None:
+        self.keeps = self.fills_object = False
+        self.places: set[str] = set()
+        """Of the arguments into which they put others."""
+
+    def learn(self, function: _Function) -> bool:
+        """*function* is called by this name; whether anything about it was not known."""
+        before = (self.keeps, self.fills_object, len(self.places))
+        self.keeps |= function.keeps_given
+        self.fills_object |= function.fills_object
+        row = function.told.parameters
+        for name in function.fills:
+            self.places.add(name)
+            if name in row:
+                self.places.add(str(row.index(name)))
+        return before != (self.keeps, self.fills_object, len(self.places))
+
+
+class _Giving:
+    """Who keeps what by giving it to whom.
+
+    Ends with the least that holds: a function keeps what it gives to one that keeps it.
+    """
+
+    def __init__(self, outlines: Iterable[Outline]) -> None:
+        self.functions: dict[tuple[int, str], _Function] = {}
+        """By the number of the outline, and the qualified name."""
+        self._takers: dict[str, _Taker] = {}
+        self._callers: dict[str, list[tuple[_Function, Call]]] = {}
+        self._below: dict[str, set[str]] = {}
+        self._makers: dict[str, list[_Function]] = {}
+        self._take_in(outlines)
+        self._new = list(self.functions.values())
+        while self._new:
+            self._tell(self._new.pop())
+
+    def _take_in(self, outlines: Iterable[Outline]) -> None:
+        for number, found in enumerate(outlines):
+            for name, bases in found.derived:
+                for base in bases:
+                    self._below.setdefault(base, set()).add(name)
+            for told in found.gives:
+                function = self.functions[number, told.name] = _Function(told)
+                if function.last_name in _MAKING:
+                    self._makers.setdefault(function.owner, []).append(function)
+                for call in told.calls:
+                    self._callers.setdefault(call.name, []).append((function, call))
+
+    def _tell(self, function: _Function) -> None:
+        """Have those know who call *function*."""
+        if function.last_name not in _MAKING:
+            self._tell_callers(function.last_name, function)
+            return
+        for name in self._derived(function.owner):
+            self._tell_callers(name, function)
+            if function.keeps_given:
+                # They begin with it, whatever they call it.
+                self._new += [one for one in self._makers.get(name, ()) if one is not function and one.has_kept("*", carries=True)]
+
+    def _tell_callers(self, name: str, function: _Function) -> None:
+        taker = self._takers.setdefault(name, _Taker())
+        if not taker.learn(function):
+            return
+        for caller, call in self._callers.get(name, ()):
+            # Of each of them: not one is left out because another is true.
+            news = [caller.has_kept(whose, carries=call.carries) for whose in _kept_by(taker, call)]
+            if any(news):
+                self._new.append(caller)
+
+    def _derived(self, name: str) -> set[str]:
+        """A class and all below it."""
+        found, waiting = set(), [name]
+        while waiting:
+            one = waiting.pop()
+            if one not in found:
+                found.add(one)
+                waiting += self._below.get(one, ())
+        return found
+
+
+def _kept_by(taker: _Taker, call: Call) -> Iterator[str]:
+    """Whose that is into which a call has something put."""
+    if taker.keeps:
+        yield "*"
+    if taker.fills_object:
+        yield call.receiver
+    if taker.places:
+        yield from (whose for place, whose in call.arguments if place == "*" or place in taker.places)

@@ -13,6 +13,40 @@ _ONLY_PARSED = 0x400
 """`ast.PyCF_ONLY_AST`."""
 
 
+class Call(NamedTuple):
+    """A call of something that is known by its last name.
+
+    Whose something is, is told by a word: ``""`` nobody's, as it was made there; ``"."`` the object's that the caller is a method of; ``"*"``
+    anybody's; else it is that of who has called the caller, in the parameter of that name.
+    """
+
+    name: str
+    receiver: str
+    """Whose the object is of which a method is called; nobody's if it is none."""
+    carries: bool
+    """Whether anything of the caller's parameters goes into it."""
+    arguments: tuple[tuple[str, str], ...]
+    """Places or keywords of arguments that are somebody's (``*`` if it is not known which), and whose."""
+
+
+class Gives(NamedTuple):
+    """What a function puts somewhere, and what it calls. (`crates/source/src/outline/giving.rs`)"""
+
+    name: str
+    """Its qualified name."""
+    puts: int
+    """Where it puts something itself, whatever stands around it: 0 nowhere, 1 into its object alone, 2 anywhere."""
+    keeps_given: bool
+    """Whether it puts what it is given where it stays anyway."""
+    fills_object: bool
+    """Whether it puts what it is given, beside its object, into that."""
+    fills: tuple[str, ...]
+    """The parameters into which it puts what it is given."""
+    parameters: tuple[str, ...]
+    """Its parameters that may stand in a row, without its object."""
+    calls: tuple[Call, ...]
+
+
 class Outline(NamedTuple):
     """What is known of one file. Made of plain values, so that it can be kept."""
 
@@ -34,6 +68,10 @@ class Outline(NamedTuple):
     """Those of them that keep it in the object alone that they are methods of: no longer than that is there."""
     handed: tuple[str, ...] = ()
     """Names of what it hands to others that may keep what it gives."""
+    gives: tuple[Gives, ...] = ()
+    """What its functions may have kept by others; none for tests and fixtures: what these leave behind, they do not keep."""
+    derived: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Classes that derive from others, with the last names of these."""
     loads: tuple[tuple[int, str, tuple[str, ...]], ...] = ()
     """The imports that are done whenever the module is loaded."""
     touches: Touches = Touches()
@@ -103,9 +141,12 @@ def from_plain(value: tuple[Any, ...]) -> Outline:
     """The outline of which this is what is left when it was kept."""
     found = Outline(*value)
     statements, *rest = found.touches
-    return found._replace(touches=Touches(tuple(Statement(*one) for one in statements), *rest))
+    gives = tuple(Gives(*one[:-1], tuple(Call(*call) for call in one[-1])) for one in found.gives)
+    return found._replace(gives=gives, touches=Touches(tuple(Statement(*one) for one in statements), *rest))
 
 
 def as_plain(known: Outline) -> tuple[Any, ...]:
     """An outline as values that :mod:`marshal` takes."""
-    return (*known[:-1], (tuple(map(tuple, known.touches.statements)), *known.touches[1:]))
+    gives = tuple((*one[:-1], tuple(map(tuple, one.calls))) for one in known.gives)
+    plain = known._replace(gives=gives)  # type: ignore[arg-type]
+    return (*plain[:-1], (tuple(map(tuple, known.touches.statements)), *known.touches[1:]))

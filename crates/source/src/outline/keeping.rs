@@ -38,8 +38,9 @@ pub(super) fn puts_something(method: &str) -> bool {
 }
 
 /// Where a function may keep something.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kept {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kept {
+    #[default]
     Nowhere,
     /// In the object that it is a method of, and in what that alone has: no longer than the object is there.
     InObject,
@@ -73,7 +74,7 @@ pub(super) fn keepers(tree: &Tree) -> (Vec<String>, Vec<String>) {
 
 /// For each method, the attributes that only objects of its class have: set when one is made, never to anything but something new.
 /// None at all where objects may share everything.
-fn own_parts<'a>(tree: &Tree<'a>) -> HashMap<Id, HashSet<&'a str>> {
+pub(super) fn own_parts<'a>(tree: &Tree<'a>) -> HashMap<Id, HashSet<&'a str>> {
     let mut shared = HashSet::new();
     let mut new_at = HashSet::new();
     let mut found = HashMap::new();
@@ -178,43 +179,88 @@ fn is_decorated(tree: &Tree, function: Id) -> bool {
 /// Where the function binds, or puts into, something that may be there after it has ended.
 ///
 /// *parts*: attributes of its class that are no one else's; None if it is no method.
-fn puts(tree: &Tree, function: Id, qualname: &str, parts: Option<&HashSet<&str>>) -> Kept {
+pub(super) fn puts(tree: &Tree, function: Id, qualname: &str, parts: Option<&HashSet<&str>>) -> Kept {
     if tree.own_nodes(function).any(|id| matches!(tree.kind(id), Kind::Global | Kind::Nonlocal)) {
         return Kept::Anywhere;
     }
-    let mut new = None;
-    let mut object = None;
+    let mut roots = Roots { function, qualname, parts, new: None, object: None };
     let mut kept = Kept::Nowhere;
-    for (whole, mut place) in tree.own_nodes(function).filter_map(|id| place_of(tree, id)) {
-        while matches!(tree.kind(place), Kind::Attribute | Kind::Subscript) {
-            place += 1;
+    for (whole, place) in tree.own_nodes(function).filter_map(|id| place_of(tree, id)) {
+        kept = kept.max(roots.kept_in(tree, whole, place));
+        if kept == Kept::Anywhere {
+            break;
         }
-        match tree.kind(place) {
-            Kind::Constant => continue,
-            Kind::Name if new.get_or_insert_with(|| new_names(tree, function)).contains(tree.node(place).name()) => {
-                continue
-            }
-            _ => {}
-        }
-        let object = object.get_or_insert_with(|| Object::of(tree, function, qualname, parts));
-        if !object.as_ref().is_some_and(|object| object.has(tree, whole)) {
-            return Kept::Anywhere;
-        }
-        kept = Kept::InObject;
     }
     kept
 }
 
+/// What the names in a function stand for, found out when it matters.
+struct Roots<'t> {
+    function: Id,
+    qualname: &'t str,
+    parts: Option<&'t HashSet<&'t str>>,
+    new: Option<HashSet<&'t str>>,
+    object: Option<Option<Object<'t>>>,
+}
+
+impl<'t> Roots<'t> {
+    /// How long what is put into *whole* is there; the search for its root begins at *place*.
+    fn kept_in(&mut self, tree: &Tree<'t>, whole: Id, mut place: Id) -> Kept {
+        while matches!(tree.kind(place), Kind::Attribute | Kind::Subscript) {
+            place += 1;
+        }
+        match tree.kind(place) {
+            Kind::Constant => return Kept::Nowhere,
+            Kind::Name => {
+                let new = self.new.get_or_insert_with(|| new_names(tree, self.function));
+                if new.contains(tree.node(place).name()) {
+                    return Kept::Nowhere;
+                }
+            }
+            _ => {}
+        }
+        let object = self.object.get_or_insert_with(|| Object::of(tree, self.function, self.qualname, self.parts));
+        if object.as_ref().is_some_and(|object| object.has(tree, whole)) {
+            Kept::InObject
+        } else {
+            Kept::Anywhere
+        }
+    }
+}
+
+/// The parameters of a function that may stand in a row; and all, with whether what one is without an argument may be there for the
+/// next call, too.
+pub(super) fn parameters<'a>(tree: &Tree<'a>, function: Id) -> (Vec<&'a str>, HashMap<&'a str, bool>) {
+    let all = function + 1;
+    let named = |field: Field| tree.children_in(all, field).map(|one| tree.node(one).name()).collect::<Vec<_>>();
+    let in_a_row = [named(Field::PosOnly), named(Field::Positional)].concat();
+    let is_kept = |value: Id| !matches!(tree.kind(value), Kind::Constant | Kind::Absent);
+    let mut found: HashMap<&str, bool> = in_a_row.iter().map(|&name| (name, false)).collect();
+    let defaults: Vec<Id> = tree.children_in(all, Field::Defaults).collect();
+    for (&name, &default) in in_a_row.iter().rev().zip(defaults.iter().rev()) {
+        found.insert(name, is_kept(default));
+    }
+    let by_name = named(Field::KwOnly);
+    let defaults: Vec<Id> = tree.children_in(all, Field::KwDefaults).collect();
+    for (number, name) in by_name.into_iter().enumerate() {
+        found.insert(name, defaults.get(number).is_some_and(|&default| is_kept(default)));
+    }
+    for name in named(Field::VarArg).into_iter().chain(named(Field::KwArg)) {
+        found.insert(name, false);
+    }
+    (in_a_row, found)
+}
+
 /// The object that a method is called on.
-struct Object<'t> {
+pub(super) struct Object<'t> {
     name: &'t str,
-    parts: &'t HashSet<&'t str>,
+    parts: HashSet<&'t str>,
     /// Local names of these parts.
     locals: HashSet<&'t str>,
 }
 
 impl<'t> Object<'t> {
-    fn of(tree: &Tree<'t>, function: Id, qualname: &str, parts: Option<&'t HashSet<&'t str>>) -> Option<Self> {
+    pub(super) fn of(tree: &Tree<'t>, function: Id, qualname: &str, parts: Option<&HashSet<&'t str>>) -> Option<Self> {
         let (parts, name) = (parts?, first_parameter(tree, function)?);
         let is_of_class = |decorator: Id| tree.within(decorator).any(|part| OF_CLASS.contains(&tree.last_name(part)));
         if qualname.contains("<locals>")
@@ -232,7 +278,7 @@ impl<'t> Object<'t> {
         if bound.contains_key(name) {
             return None;
         }
-        let mut found = Self { name, parts, locals: HashSet::new() };
+        let mut found = Self { name, parts: parts.clone(), locals: HashSet::new() };
         let assigned = tree.own_nodes(function).filter(|&id| tree.kind(id) == Kind::Assign);
         let locals =
             assigned.filter(|&id| tree.child(id, Field::Value).is_some_and(|value| found.is_part(tree, value)));
@@ -243,7 +289,7 @@ impl<'t> Object<'t> {
     }
 
     /// Whether what is put into this is gone with the object.
-    fn has(&self, tree: &Tree<'t>, place: Id) -> bool {
+    pub(super) fn has(&self, tree: &Tree<'t>, place: Id) -> bool {
         match tree.kind(place) {
             Kind::Name => tree.node(place).name() == self.name || self.locals.contains(tree.node(place).name()),
             Kind::Attribute => self.is_part(tree, place),
@@ -260,7 +306,7 @@ impl<'t> Object<'t> {
 }
 
 /// What a node of a function changes, if it is no name: that into which something is put, and where the search for its root begins.
-fn place_of(tree: &Tree, id: Id) -> Option<(Id, Id)> {
+pub(super) fn place_of(tree: &Tree, id: Id) -> Option<(Id, Id)> {
     let node = tree.node(id);
     match node.kind {
         Kind::Attribute | Kind::Subscript if node.flag == STORE => Some((id + 1, id)),
@@ -277,7 +323,7 @@ fn place_of(tree: &Tree, id: Id) -> Option<(Id, Id)> {
 }
 
 /// Local names of what was made in a function, and is nobody else's unless it is handed out.
-fn new_names<'a>(tree: &Tree<'a>, function: Id) -> HashSet<&'a str> {
+pub(super) fn new_names<'a>(tree: &Tree<'a>, function: Id) -> HashSet<&'a str> {
     let name = tree.node(function).name();
     let of_test = name.starts_with("test");
     let (mut new, mut shared) = (HashSet::new(), HashSet::new());
@@ -320,7 +366,7 @@ fn share<'a>(tree: &Tree<'a>, id: Id, shared: &mut HashSet<&'a str>) {
 }
 
 /// Whether an expression gives something that was not there before.
-fn is_new(tree: &Tree, mut value: Id) -> bool {
+pub(super) fn is_new(tree: &Tree, mut value: Id) -> bool {
     if tree.kind(value) == Kind::Await {
         value += 1;
     }

@@ -123,6 +123,23 @@ for _name, _value, _module in (
         ),
         number_in("app/computing.py", "return "),
     )
+_GIVEN = "def get():\n    if not KNOWN:\n        KEEP(VALUE)\n    return KNOWN[0]\n"
+for _name, _keep, _module, _other in (
+    ("a_function", "keep_it", "KNOWN = []\n\n\ndef keep_it(value):\n    KNOWN.append(value)\n\n\n", ""),
+    ("one_that_gives_it_on", "give_it", "KNOWN = []\n\n\ndef keep_it(value):\n    KNOWN.append(value)\n\n\ndef give_it(*all):\n    one = all\n    keep_it(*one)\n\n\n", ""),
+    ("another_file", "others.keep_it", "from app import others\nfrom app.others import KNOWN\n\n\n", "KNOWN = []\n\n\ndef keep_it(value):\n    KNOWN.append(value)\n"),
+    ("an_object", "STORE.keep_it", "class Store:\n    def __init__(self):\n        self.all = []\n\n    def keep_it(self, value):\n        self.all.append(value)\n\n\nSTORE = Store()\nKNOWN = STORE.all\n\n\n", ""),
+    ("a_function_that_is_told_where", "keep_it", "KNOWN = []\n\n\ndef keep_in(known, value):\n    known.append(value)\n\n\ndef keep_it(value):\n    keep_in(KNOWN, value)\n\n\n", ""),
+    ("a_class", "Small", "KNOWN = []\n\n\nclass Large:\n    def __init__(self, value):\n        KNOWN.append(value)\n\n\nclass Small(Large):\n    pass\n\n\n", ""),
+    ("an_object_of_its_own", "enlist", "KNOWN = []\n\n\nclass Thing:\n    def __init__(self, value):\n        self.value = value\n\n    def enlist(self):\n        KNOWN.append(self.value)\n\n\ndef enlist(value):\n    thing = Thing(value)\n    thing.enlist()\n\n\n", ""),
+):
+    _get = _GIVEN.replace("KEEP", _keep)
+    named(
+        f"function_whose_result_is_given_to_be_kept_by_{_name}",
+        given_twice(f"from app.computing import compute\n\n\n{_module}{_get.replace('VALUE', 'compute()')}", app__computing="def compute():\n    return 1\n", app__others=_other),
+        number_in("app/computing.py", "return "),
+    )
+    named(f"data_file_that_is_given_to_be_kept_by_{_name}", given_twice(f"{_module}{_get.replace('VALUE', READ)}", app__others=_other), _write_other_number)
 named(
     "cached_function_itself",
     given_twice("@functools.cache\ndef get():\n    return 1\n"),
