@@ -236,6 +236,7 @@ def main() -> int:
         if place.program.warm:
             subprocess.run(
                 [place.bin / "dx-py", "daemon", "stop"],
+                cwd=place.root,
                 env=os.environ | {"XDG_RUNTIME_DIR": str(place.root)},
                 capture_output=True,
                 check=False,
