@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import linecache
 import os
+import pathlib
 import sys
 from sys import _getframe  # bound at once: a test may take it away
 
@@ -53,16 +54,21 @@ def caller_is_pytest() -> bool:
     return False
 
 
-_LOOKING = frozenset({os.path.realpath.__code__.co_filename, os.path.exists.__code__.co_filename, inspect.__file__, linecache.__file__})
+_LOOKING = frozenset(
+    {os.path.realpath.__code__.co_filename, os.path.exists.__code__.co_filename, inspect.__file__, linecache.__file__}
+    | {pathlib.Path.resolve.__code__.co_filename}
+)
+_RESOLVING_ALL = ("/_pytest/_code/", "/hypothesis/internal/")
 
 
-def shows_traceback() -> bool:
-    """Whether pytest looks for the source of a traceback: :mod:`inspect` resolves the files of all modules for that, which decides
-    nothing. What that code reads counts, and so does what the representations of values ask."""
+def resolves_all_modules() -> bool:
+    """Whether it is asked where the files of all modules are, which decides nothing: by pytest, through :mod:`inspect`, to show the source of a
+    traceback, or by hypothesis, to find out which of them are the project's. What that code reads counts, and so does what the
+    representations of values ask."""
     frame = _getframe(3)
     while frame is not None and frame.f_code.co_filename in _LOOKING:
         frame = frame.f_back
-    return frame is not None and "/_pytest/_code/" in frame.f_code.co_filename
+    return frame is not None and any(part in frame.f_code.co_filename for part in _RESOLVING_ALL)
 
 
 _EXISTENCE = frozenset(

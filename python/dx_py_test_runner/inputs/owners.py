@@ -10,7 +10,7 @@ import inspect
 import os
 from sys import _getframe  # bound at once: a test may take it away
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import CodeType
 from typing import Any
@@ -35,7 +35,8 @@ _EXAMPLES = f"{os.sep}.hypothesis"
 
 _LOOKING_FOR_PYTEST = ("/_pytest/", "/pluggy/")
 
-_KEEPING = ("/linecache.py", "/mimetypes.py", "/gettext.py")
+_TRANSLATING = "/gettext.py"
+_KEEPING = ("/linecache.py", "/mimetypes.py", _TRANSLATING)
 """Modules of the standard library that keep what they read."""
 
 Read = tuple[str, str]
@@ -175,11 +176,13 @@ class Owners:
                 self.executed.widen()
 
     def has(self, kind: str, name: str) -> bool:
-        """Whether this read is known already to belong to what is running, and to nothing else."""
+        """Whether this read is known already to belong to what is running, and to nothing else, or to everybody."""
+        read = (kind, name)
+        if read in self.everybody:
+            return True
         if self._page is None or self._running:
             return False
         item = self._page.item
-        read = (kind, name)
         if item is None or item == self._imports_in or read not in self.items.get(item, ()):
             return False
         return all(read in self.beneath.get(function, ()) for function in self._functions())
@@ -187,8 +190,13 @@ class Owners:
     def note(self, kind: str, name: str) -> None:
         """Something was read. *name* is an absolute path where it is a path."""
         read = (kind, name)
-        sinks = self._sinks()
-        sinks += [self.beneath.setdefault(function, {}) for function in self._functions()]
+        if read in self.everybody:
+            return
+        if self._page is not None and self._translates():
+            sinks = [self.everybody]
+        else:
+            sinks = self._sinks()
+            sinks += [self.beneath.setdefault(function, {}) for function in self._functions()]
         if all(read in sink for sink in sinks):
             return
         if name[:1] == os.sep and self._is_own(name):
@@ -236,6 +244,13 @@ class Owners:
                     return True
                 path = os.path.dirname(path)
         return False
+
+    def _translates(self) -> bool:
+        """Whether it is read to find a translation: for every text anew, and kept for whoever asks next. So it is everybody's at once."""
+        frame = _getframe(2)
+        while frame is not None and ((name := frame.f_code.co_filename) in _ASKING or name.startswith(_RECORDING)):
+            frame = frame.f_back
+        return frame is not None and frame.f_code.co_filename.endswith(_TRANSLATING) and self._is_stdlib(frame.f_code.co_filename)
 
     def _sinks(self) -> list[Reads]:
         item = None if self._page is None else self._page.item
@@ -356,6 +371,11 @@ def reading(path: str) -> tuple[Any, ...] | None:
 _readings: dict[str, tuple[Any, ...]] = {}
 _stat = os.stat
 _OURS_FROZEN = ("<dx_py_test_runner/", "<python/dx_py_test_runner/")
+_ASKING = frozenset(
+    {os.getenv.__code__.co_filename, os.path.exists.__code__.co_filename, os.path.join.__code__.co_filename, Mapping.get.__code__.co_filename}
+)
+"""Files of what asks the file system and the environment on behalf of others."""
+
 _RECORDING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 
 STATES: dict[str, Callable[[str], Any]] = {

@@ -32,7 +32,7 @@ from dx_py_test_runner.inputs.callers import (
     is_stdlib,
     loads_code,
     reader_is_ours,
-    shows_traceback,
+    resolves_all_modules,
 )
 from dx_py_test_runner.inputs.compare import Inputs, importable_names, metadata_names, visible_names
 from dx_py_test_runner.inputs.events import EFFECTS, LOOKED_AT, LOOKS, MAKING, PROCESSES, READING_UNSEEN, STARTS, TEMPORARY, WANTED, Effect, command
@@ -363,7 +363,11 @@ class Recorder:
             name = os.path.abspath(os.fsdecode(path))
         except (TypeError, ValueError):
             return
-        if self._ignored(name) or (not self._by_level and shows_traceback()):
+        if self._ignored(name):
+            return
+        if not self._by_level and self.owners is not None and (owners.KIND, name) in self.owners.everybody and call == "stat" and asks_for_existence():
+            return
+        if not self._by_level and resolves_all_modules():
             return
         if not self._by_level and self.owners is not None and self.owners.has(owners.STATUS, name) and call == "stat":
             return

@@ -66,6 +66,16 @@ named(
     lambda scene, rng: set_variable(scene, "STALENESS_KEPT", str(rng.random())),
 )
 named(
+    "translation_that_appears",
+    given_twice("import gettext\n\n\ndef get():\n    return gettext.find('app', 'locale', ['de'])\n"),
+    lambda scene, rng: scene.write("locale/de/LC_MESSAGES/app.mo", "") or "locale/de/LC_MESSAGES/app.mo",
+)
+named(
+    "language",
+    given_twice("import gettext\n\n\ndef get():\n    return gettext.find('app', 'locale')\n", locale__de__LC_MESSAGES__app_DOT_mo=""),
+    lambda scene, rng: set_variable(scene, "LANGUAGE", "de"),
+)
+named(
     "function_whose_result_is_kept",
     given_twice("from app.computing import compute\n\n\n@functools.cache\ndef get():\n    return compute()\n", app__computing="def compute():\n    return 1\n"),
     number_in("app/computing.py", "return "),
