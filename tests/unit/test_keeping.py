@@ -137,6 +137,7 @@ HAS_KEPT = {
     "by one that puts something made of it": "def save(value):\n    pair = (1, value)\n    for one in pair:\n        new = [one]\n    KNOWN.append(new)\n\n\ndef f():\n    save(g())\n",
     "as a key": "def save(key):\n    KNOWN[key] = 1\n\n\ndef f():\n    save(g())\n",
     "by a function within": "def save(value):\n    def inner():\n        KNOWN.append(value)\n    return inner\n\n\ndef f():\n    save(g())()\n",
+    "by a function within, that calls nothing": "def save(value):\n    def inner():\n        KNOWN[1] = value\n    return inner\n\n\ndef f():\n    save(g())()\n",
     "by a method of a global": STORE + "STORE = Store()\n\n\ndef f(x):\n    STORE.keep_it(x, g(x))\n",
     "by a method of its own part": STORE + "class C:\n    def __init__(self, store):\n        self.store = store\n\n    def f(self, x):\n        self.store.keep_it(x, g(x))\n",
     "by a method that lets itself be kept": "class Thing:\n    def __init__(self, v):\n        self.v = v\n\n    def enlist(self):\n        ALL.append(self)\n\n\ndef f():\n    thing = Thing(g())\n    thing.enlist()\n",

@@ -120,7 +120,8 @@ fn outline_parsed(text: &str, lossy: &[usize], minor: u8) -> Option<Outline> {
     let tree = build::build(text, parsed.suite(), minor);
     let mentions::Mentions { imports, names, dynamic } = mentions::mentions(&tree);
     let (level, bodies) = digest::level_and_bodies(&tree);
-    let (keepers, in_object) = keeping::keepers(&tree);
+    let own = keeping::own_parts(&tree);
+    let (keepers, in_object) = keeping::keepers(&tree, &own);
     Some(Outline {
         imports,
         names,
@@ -130,7 +131,7 @@ fn outline_parsed(text: &str, lossy: &[usize], minor: u8) -> Option<Outline> {
         keepers,
         in_object,
         handed: keeping::handed(&tree),
-        gives: giving::gives(&tree),
+        gives: giving::gives(&tree, &own),
         derived: giving::derived(&tree),
         loads: mentions::certain_imports(&tree),
         touches: touching::touches(&tree),

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from dx_py_test_runner.history.store import Claim, History, Memory
 from dx_py_test_runner.inputs import owners
 from dx_py_test_runner.inputs.compare import NEVER
+from dx_py_test_runner.inputs.executed import Keepers
 from dx_py_test_runner.select import settled
 from dx_py_test_runner.select.closure import Graph, Loaded
-from dx_py_test_runner.inputs.executed import Keepers
 from dx_py_test_runner.select.keeping import keepers_of, keeps
 from dx_py_test_runner.select.outline import Outline
 from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, CONFTEST_NAMES, DOUBT, EFFECT, EVERYWHERE, FIND, LEVEL, MENTIONS, SIGNATURE, SIGNATURES, TOUCHED, TREE, World

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::keeping::{new_names, own_parts, parameters, place_of, puts, Kept, Object};
+use super::keeping::{new_names, parameters, place_of, puts, Kept, Object};
 use super::tree::{Field, Id, Kind, Tree, STORE};
 
 /// What a function puts somewhere, and what it calls.
@@ -53,13 +53,20 @@ pub enum Root {
 /// Decorators of functions that make something for tests.
 const FIXTURES: [&str; 2] = ["fixture", "yield_fixture"];
 
+/// What stands before the name of a function within another.
+const INNER: &str = ".<locals>.";
+
 /// What each function gives, but for tests and fixtures: what these leave behind, they do not keep. By their names.
-pub(super) fn gives(tree: &Tree) -> Vec<Gives> {
-    let own = own_parts(tree);
+///
+/// *own*: [`super::keeping::own_parts`].
+pub(super) fn gives<'a>(tree: &Tree<'a>, own: &HashMap<Id, HashSet<&'a str>>) -> Vec<Gives> {
     let mut found: BTreeMap<&str, Gives> = BTreeMap::new();
     for one in tree.functions.iter().filter(|one| !is_of_test(tree, one.id, &one.qualname)) {
         let mut function = Function::of(tree, one.id, &one.qualname, own.get(&one.id));
-        function.follow_names(tree.functions.iter().map(|outer| outer.id));
+        if one.qualname.contains(INNER) {
+            function.see_names_around(tree.functions.iter().map(|outer| outer.id));
+        }
+        while function.spread() {}
         let known = found.entry(&one.qualname).or_default();
         known.puts = known.puts.max(puts(tree, one.id, &one.qualname, own.get(&one.id)));
         function.read(known);
@@ -72,7 +79,8 @@ pub(super) fn gives(tree: &Tree) -> Vec<Gives> {
         one.fills.dedup();
         one.calls.sort_unstable();
         one.calls.dedup();
-        if one.puts != Kept::Nowhere || !one.calls.is_empty() {
+        // A function within may keep what it was given, though it puts and calls nothing itself.
+        if one.puts != Kept::Nowhere || one.keeps_given || !one.calls.is_empty() {
             gives.push(one);
         }
     }
@@ -81,10 +89,10 @@ pub(super) fn gives(tree: &Tree) -> Vec<Gives> {
 
 /// What a function within another does may be done with what that was given.
 fn hand_outwards(found: &mut BTreeMap<&str, Gives>) {
-    let inner: Vec<&str> = found.keys().copied().filter(|name| name.contains(".<locals>.")).collect();
+    let inner: Vec<&str> = found.keys().copied().filter(|name| name.contains(INNER)).collect();
     for name in inner {
         let one = found[name].clone();
-        for (end, _) in name.match_indices(".<locals>.") {
+        for (end, _) in name.match_indices(INNER) {
             let Some(outer) = found.get_mut(&name[..end]) else { continue };
             outer.keeps_given |= one.keeps_given || one.fills_object || !one.fills.is_empty();
             outer.calls.extend(one.calls.iter().cloned().map(|call| Call {
@@ -113,7 +121,7 @@ pub(super) fn derived(tree: &Tree) -> Vec<(String, Vec<String>)> {
 
 /// Whether a function is a test or a fixture, or stands in one.
 fn is_of_test(tree: &Tree, function: Id, qualname: &str) -> bool {
-    let outermost = qualname.split(".<locals>.").next().unwrap_or(qualname);
+    let outermost = qualname.split(INNER).next().unwrap_or(qualname);
     let name = outermost.rsplit('.').next().unwrap_or(outermost);
     let is_fixture = |decorator: Id| tree.within(decorator).any(|part| FIXTURES.contains(&tree.node(part).name()));
     name.starts_with("test") || tree.children_in(function, Field::Decorators).any(is_fixture)
@@ -158,8 +166,8 @@ impl<'t, 'a> Function<'t, 'a> {
         }
     }
 
-    /// Find out what names have to do with: those of the functions around this one may stand for what these were given.
-    fn follow_names(&mut self, functions: impl Iterator<Item = Id>) {
+    /// Names of the functions around this one may stand for what these were given.
+    fn see_names_around(&mut self, functions: impl Iterator<Item = Id>) {
         let mut names = Vec::new();
         for outer in functions.filter(|&outer| outer < self.id && self.tree.node(outer).end > self.id) {
             names.extend(parameters(self.tree, outer).1.into_keys());
@@ -169,7 +177,6 @@ impl<'t, 'a> Function<'t, 'a> {
         for name in names {
             self.taint.entry(name).or_insert(OF_GIVEN);
         }
-        while self.spread() {}
     }
 
     /// Have names that are bound to what has to do with something have to do with it; whether any did not.

@@ -48,13 +48,14 @@ pub enum Kept {
 }
 
 /// The qualified names of the functions that may keep something, and of those among them that keep it in their object alone; sorted.
-pub(super) fn keepers(tree: &Tree) -> (Vec<String>, Vec<String>) {
+///
+/// *own*: [`own_parts`].
+pub(super) fn keepers<'a>(tree: &Tree<'a>, own: &HashMap<Id, HashSet<&'a str>>) -> (Vec<String>, Vec<String>) {
     let mut wrapped = HashSet::new();
     for call in calls_outside(tree) {
         let arguments = tree.children_in(call, Field::Args).map(|argument| tree.node(argument));
         wrapped.extend(arguments.filter(|argument| argument.kind == Kind::Name).map(|argument| argument.name()));
     }
-    let own = own_parts(tree);
     let mut found: BTreeMap<&str, Kept> = BTreeMap::new();
     for one in &tree.functions {
         let kept = if wrapped.contains(tree.node(one.id).name()) || is_decorated(tree, one.id) {
@@ -183,49 +184,27 @@ pub(super) fn puts(tree: &Tree, function: Id, qualname: &str, parts: Option<&Has
     if tree.own_nodes(function).any(|id| matches!(tree.kind(id), Kind::Global | Kind::Nonlocal)) {
         return Kept::Anywhere;
     }
-    let mut roots = Roots { function, qualname, parts, new: None, object: None };
+    let mut new = None;
+    let mut object = None;
     let mut kept = Kept::Nowhere;
-    for (whole, place) in tree.own_nodes(function).filter_map(|id| place_of(tree, id)) {
-        kept = kept.max(roots.kept_in(tree, whole, place));
-        if kept == Kept::Anywhere {
-            break;
-        }
-    }
-    kept
-}
-
-/// What the names in a function stand for, found out when it matters.
-struct Roots<'t> {
-    function: Id,
-    qualname: &'t str,
-    parts: Option<&'t HashSet<&'t str>>,
-    new: Option<HashSet<&'t str>>,
-    object: Option<Option<Object<'t>>>,
-}
-
-impl<'t> Roots<'t> {
-    /// How long what is put into *whole* is there; the search for its root begins at *place*.
-    fn kept_in(&mut self, tree: &Tree<'t>, whole: Id, mut place: Id) -> Kept {
+    for (whole, mut place) in tree.own_nodes(function).filter_map(|id| place_of(tree, id)) {
         while matches!(tree.kind(place), Kind::Attribute | Kind::Subscript) {
             place += 1;
         }
         match tree.kind(place) {
-            Kind::Constant => return Kept::Nowhere,
-            Kind::Name => {
-                let new = self.new.get_or_insert_with(|| new_names(tree, self.function));
-                if new.contains(tree.node(place).name()) {
-                    return Kept::Nowhere;
-                }
+            Kind::Constant => continue,
+            Kind::Name if new.get_or_insert_with(|| new_names(tree, function)).contains(tree.node(place).name()) => {
+                continue
             }
             _ => {}
         }
-        let object = self.object.get_or_insert_with(|| Object::of(tree, self.function, self.qualname, self.parts));
-        if object.as_ref().is_some_and(|object| object.has(tree, whole)) {
-            Kept::InObject
-        } else {
-            Kept::Anywhere
+        let object = object.get_or_insert_with(|| Object::of(tree, function, qualname, parts));
+        if !object.as_ref().is_some_and(|object| object.has(tree, whole)) {
+            return Kept::Anywhere;
         }
+        kept = Kept::InObject;
     }
+    kept
 }
 
 /// The parameters of a function that may stand in a row; and all, with whether what one is without an argument may be there for the
