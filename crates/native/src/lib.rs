@@ -22,6 +22,7 @@ mod silence;
 mod stats;
 mod store;
 mod thaw;
+mod traces;
 mod untraced;
 mod words;
 
@@ -73,6 +74,8 @@ mod _native {
     use super::store::{add_to_pack, Pack};
     #[pymodule_export]
     use super::thaw::Thaw;
+    #[pymodule_export]
+    use super::traces::Traces;
     #[pymodule_export]
     use super::untraced::Untraced;
     #[pymodule_export]

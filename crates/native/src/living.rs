@@ -63,7 +63,7 @@ type Places = HashMap<*mut ffi::PyObject, usize, BuildHasherDefault<Spread>>;
 
 /// Addresses are different enough: one multiplication spreads them.
 #[derive(Default)]
-struct Spread(u64);
+pub(crate) struct Spread(u64);
 
 impl Hasher for Spread {
     fn finish(&self) -> u64 {
@@ -157,7 +157,7 @@ fn count(object: *mut ffi::PyObject) -> isize {
 }
 
 /// What an object refers to, as the collector sees it.
-fn referents(object: *mut ffi::PyObject) -> Vec<*mut ffi::PyObject> {
+pub(crate) fn referents(object: *mut ffi::PyObject) -> Vec<*mut ffi::PyObject> {
     let mut found: Vec<*mut ffi::PyObject> = Vec::new();
     // SAFETY: the object is alive and one of the collector's, so its type has this slot; visiting changes nothing.
     unsafe {
@@ -177,7 +177,7 @@ extern "C" fn visit(object: *mut ffi::PyObject, found: *mut c_void) -> c_int {
 }
 
 /// What a weak reference leads to; None if the object is none, or leads nowhere.
-fn weak_referent(object: &Bound<'_, PyAny>) -> Option<*mut ffi::PyObject> {
+pub(crate) fn weak_referent(object: &Bound<'_, PyAny>) -> Option<*mut ffi::PyObject> {
     // SAFETY: the object is alive; what is given is borrowed from it.
     unsafe {
         if ffi::PyWeakref_Check(object.as_ptr()) == 0 {

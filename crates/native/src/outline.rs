@@ -3,7 +3,7 @@
 use dx_py_source::outline::{outline_of_bytes, outline_of_text, Digest, Gives, Outline, Reading, Root, Statement};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyBool, PyString, PyTuple};
 
 /// What a file's content tells of what it needs and leaves, as :class:`dx_py_test_runner.select.outline.Outline` takes it; None if it is no Python;
 /// the name of its encoding, if that is not known here.
@@ -31,28 +31,28 @@ fn plain<'py>(py: Python<'py>, found: &Outline) -> PyResult<Bound<'py, PyTuple>>
     let bodies = found.bodies.iter().map(|one| (&one.qualname, hexadecimal(&one.whole), hexadecimal(&one.signature)));
     let statements = found.touches.statements.iter().map(|one| statement(py, one)).collect::<PyResult<Vec<_>>>()?;
     let touches = (PyTuple::new(py, statements)?, PyTuple::new(py, &found.touches.registers)?, found.touches.derived);
-    (
-        imports(py, &found.imports)?,
-        PyTuple::new(py, &found.names)?,
-        found.dynamic,
-        hexadecimal(&found.level),
-        PyTuple::new(py, bodies.collect::<Vec<_>>())?,
-        PyTuple::new(py, &found.keepers)?,
-        PyTuple::new(py, &found.in_object)?,
-        PyTuple::new(py, &found.handed)?,
-        gives(py, &found.gives)?,
-        PyTuple::new(
-            py,
-            found
-                .derived
-                .iter()
-                .map(|(name, bases)| Ok((name, PyTuple::new(py, bases)?)))
-                .collect::<PyResult<Vec<_>>>()?,
-        )?,
-        imports(py, &found.loads)?,
-        touches,
-    )
-        .into_pyobject(py)
+    let parts = [
+        imports(py, &found.imports)?.into_any(),
+        PyTuple::new(py, &found.names)?.into_any(),
+        PyBool::new(py, found.dynamic).to_owned().into_any(),
+        PyString::new(py, &hexadecimal(&found.level)).into_any(),
+        PyTuple::new(py, bodies.collect::<Vec<_>>())?.into_any(),
+        PyTuple::new(py, &found.keepers)?.into_any(),
+        PyTuple::new(py, &found.in_object)?.into_any(),
+        PyTuple::new(py, &found.handed)?.into_any(),
+        gives(py, &found.gives)?.into_any(),
+        named(py, &found.derived)?.into_any(),
+        named(py, &found.places)?.into_any(),
+        named(py, &found.handing)?.into_any(),
+        imports(py, &found.loads)?.into_any(),
+        touches.into_pyobject(py)?.into_any(),
+    ];
+    PyTuple::new(py, parts)
+}
+
+fn named<'py>(py: Python<'py>, found: &[(String, Vec<String>)]) -> PyResult<Bound<'py, PyTuple>> {
+    let rows = found.iter().map(|(name, words)| Ok((name, PyTuple::new(py, words)?)));
+    PyTuple::new(py, rows.collect::<PyResult<Vec<_>>>()?)
 }
 
 fn gives<'py>(py: Python<'py>, found: &[Gives]) -> PyResult<Bound<'py, PyTuple>> {

@@ -11,6 +11,7 @@ mod giving;
 mod integers;
 mod keeping;
 mod mentions;
+mod places;
 mod reader;
 mod registers;
 mod strings;
@@ -60,6 +61,10 @@ pub struct Outline {
     pub gives: Vec<Gives>,
     /// Classes that derive from others, with the last names of these; sorted.
     pub derived: Vec<(String, Vec<String>)>,
+    /// Into what each function puts something, by its name (see `places`); both sorted.
+    pub places: Vec<(String, Vec<String>)>,
+    /// The names of what each function, and the module itself (`""`), hands on.
+    pub handing: Vec<(String, Vec<String>)>,
     /// Imports that are done whenever the module is loaded.
     pub loads: Vec<Import>,
     /// What loading the module does to others.
@@ -133,6 +138,8 @@ fn outline_parsed(text: &str, lossy: &[usize], minor: u8) -> Option<Outline> {
         handed: keeping::handed(&tree),
         gives: giving::gives(&tree, &own),
         derived: giving::derived(&tree),
+        places: places::places(&tree),
+        handing: places::handing(&tree),
         loads: mentions::certain_imports(&tree),
         touches: touching::touches(&tree),
     })

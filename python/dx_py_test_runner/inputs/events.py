@@ -61,7 +61,7 @@ STARTS = frozenset({"_thread.start_new_thread", "socket.__new__"})
 TEMPORARY = frozenset({"tempfile.mkdtemp", "tempfile.mkstemp"})
 """What has a name made up for it that nothing else has."""
 
-WANTED = frozenset({"open", "import", "ctypes.dlopen", "os.listdir", "os.scandir", *EFFECTS, *STARTS, *TEMPORARY})
+WANTED = frozenset({"open", "import", "exec", "ctypes.dlopen", "os.listdir", "os.scandir", *EFFECTS, *STARTS, *TEMPORARY})
 """All events that are listened to, but for LOOKS."""
 
 

@@ -1,7 +1,7 @@
 """Which functions of the project are executed by whom, where the interpreter tells of it cheaply (``sys.monitoring``, since Python 3.12).
 
-While modules are loaded, every code object that is begun is told of once; that of a module's body holds those of all its functions,
-which are listened to from then on. Between two tests, and around fixtures that outlive a test, each may be told of once more.
+The code of a module's body holds those of all its functions, which are listened to from when the body is executed on. Each is told of once;
+around the bodies of modules, between two tests, and around fixtures that outlive a test, it may be told of once more.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import dis
 import sys
 from sys import _getframe  # bound at once: a test may take it away
 from collections.abc import Callable, Iterable, Mapping
-from types import CodeType, FrameType
+from types import CodeType, FrameType, MappingProxyType
 from typing import Any, NamedTuple
 
 _TOOL = 4
@@ -24,11 +24,17 @@ _PUTTING = frozenset(
 """Names of what puts something into an object (`crates/source/src/outline/keeping.rs`); a method that has none of them here is not looked at,
 and so keeps what it finds if its text says so."""
 
+_OF_FUNCTION = 0x1
+"""`inspect.CO_OPTIMIZED`."""
+
 _AGAIN, _MORE = 8, 64
 """How often in a test everything is told anew when one and the same keeping function begins; and how often in all, beyond once for each test."""
 
-_OTHER, _END = -1, -2
-"""Codes that have no number: those that are passed over, and those of which nothing that has called them matters."""
+_OTHER, _END, _BODY = -1, -2, -3
+"""Codes that have no number: those that are passed over, those of which nothing that has called them matters, and bodies of the project's modules."""
+
+NOBODY = ""
+"""In place of the module that was being loaded, where it is not known."""
 
 
 class Keepers(NamedTuple):
@@ -40,7 +46,16 @@ class Keepers(NamedTuple):
     """Of these, the methods that keep it in their object alone."""
     handed: frozenset[str]
     """Names of functions that are handed to others that may keep what they give."""
+    givers: Mapping[str, Mapping[str, frozenset[str]]] = MappingProxyType({})
+    """Of those that have it kept by others, the last names of these."""
+    places: Mapping[str, Mapping[str, frozenset[str]]] = MappingProxyType({})
+    """Into what each puts something (:class:`~dx_py_test_runner.select.outline.Outline`, and ``!`` where nobody can tell)."""
+    handing: Mapping[str, Mapping[str, frozenset[str]]] = MappingProxyType({})
+    """The names of what each, and each file, hands on."""
 
+
+MAKING = frozenset({"__init__", "__new__", "__post_init__"})
+"""Methods that are called by the name of their class, or of one below it, and by those of one below it."""
 
 _monitoring: Any = getattr(sys, "monitoring", None)
 
@@ -62,14 +77,19 @@ class Executed:
         self._codes: list[CodeType] = []
         self.paths: set[str] = set()
         """Files of which all functions are listened to."""
-        self.loading: set[int] = set()
-        """Numbers of codes that were begun while modules were being loaded."""
+        self.loading: dict[str, set[int]] = {}
+        """Numbers of codes that were begun while a module was being loaded, by its file: beneath its body, and that of none that it imports."""
         self._methods: set[int] = set()
         self.called: set[int] = set()
         """Numbers of methods that may put something into their objects, and were begun since this was emptied last."""
-        self.callers: set[tuple[int, int]] = set()
+        self.callers: dict[str, set[tuple[int, int]]] = {}
         """Numbers of a code that was begun (or the complement of its number, if only its parameters were looked at), and of one beneath
-        which that happened, be it itself: one that may keep what it finds, for all that is known."""
+        which that happened, be it itself: one that may keep what it finds, for all that is known. By the file of a module that leads to where it
+        may be kept; :data:`NOBODY`: it is not known which."""
+        self.callers_in: dict[str, set[tuple[int, int]]] = {}
+        """The same of what was begun while a module was being loaded, by its file."""
+        self.pending: set[tuple[int, int]] = set()
+        """Those of the test that is being run."""
         self._wide = True
         self.keepers_of: Callable[[Iterable[str]], Keepers] | None = None
         """Tells which functions of files keep; asked when tests begin."""
@@ -78,18 +98,34 @@ class Executed:
         self._keepers: set[int] = set()
         self._lasting_keepers: set[int] = set()
         """Those that keep it whatever becomes of their object."""
+        self.places: dict[int, frozenset[str] | None] = {}
+        """Of each code that may keep what it finds, into what it puts something; None: anywhere."""
+        self.gives_to: dict[int, frozenset[str]] = {}
+        """Of codes that have something kept by others, the last names of these."""
+        self.numbers_by_name: dict[str, list[int]] = {}
+        """The numbers of codes by their last names; ``""``: of those that make objects."""
+        self.handing: dict[int, frozenset[str]] = {}
+        """Of each code that does, the names of what it hands on."""
+        self.handing_anyway: frozenset[str] = frozenset()
+        self.begun: set[int] = set()
+        """Numbers of all codes that were begun in the test that is being run."""
+        self.numbers_of: dict[tuple[str, str], list[int]] = {}
+        """The numbers of codes by their files and qualified names."""
         self._judged = 0
         self._again: dict[int, int] = {}
         self._more: dict[int, int] = {}
         self._places: dict[int, int] = {}
         self._held: list[CodeType] = []
+        self._bodies: set[int] = set()
         monitoring = _monitoring
         monitoring.use_tool_id(_TOOL, _NAME)
         monitoring.register_callback(_TOOL, monitoring.events.RAISE, self._raises)
         self._local = monitoring.events.PY_START | monitoring.events.PY_RESUME
         for event in (monitoring.events.PY_START, monitoring.events.PY_RESUME):
             monitoring.register_callback(_TOOL, event, self._begins)
-        monitoring.set_events(_TOOL, monitoring.events.PY_START | monitoring.events.RAISE)
+        for event in (monitoring.events.PY_RETURN, monitoring.events.PY_UNWIND):
+            monitoring.register_callback(_TOOL, event, self._ends_body)
+        monitoring.set_events(_TOOL, monitoring.events.PY_UNWIND | monitoring.events.RAISE)
 
     def restart(self) -> None:
         """Have everything told once more."""
@@ -106,41 +142,67 @@ class Executed:
     def _find_keepers(self) -> None:
         if self.keepers_of is None or self._judged == len(self._codes):
             return
-        names, in_object, handed = self.keepers_of(self.paths)
+        known = self.keepers_of(self.paths)
+        names, in_object, handed = known.names, known.in_object, known.handed
+        self.handing_anyway = frozenset().union(*(found.get("", ()) for found in known.handing.values()))
         for number in range(self._judged, len(self._codes)):
             code = self._codes[number]
             name = owner_of(code.co_qualname)
-            if name in names.get(code.co_filename, ()) or name.rpartition(".")[2] in handed or name.endswith("<lambda>"):
+            if handing := known.handing.get(code.co_filename, {}).get(name):
+                self.handing[number] = handing
+            is_handed = name.rpartition(".")[2] in handed or name.endswith("<lambda>")
+            if is_handed or name in names.get(code.co_filename, ()):
                 self._keepers.add(number)
+                self.places[number] = None if is_handed else known.places.get(code.co_filename, {}).get(name, frozenset())
                 if name not in in_object.get(code.co_filename, ()):
                     self._lasting_keepers.add(number)
                 elif _is_method(code):
                     self._methods.add(number)  # it may have another put it there
+            if to := known.givers.get(code.co_filename, {}).get(name):
+                self.gives_to[number] = to
+            if not code.co_flags & _OF_FUNCTION:
+                continue  # a class
+            last = name.rpartition(".")[2]
+            # Who makes an object calls its class, or one below.
+            self.numbers_by_name.setdefault(last if last not in MAKING else "", []).append(number)
         self._judged = len(self._codes)
 
     def widen(self) -> None:
         """Something is going to be loaded."""
         if not self._wide:
             self._wide = True
-            _monitoring.set_events(_TOOL, _monitoring.events.PY_START | _monitoring.events.RAISE)
+            _monitoring.set_events(_TOOL, _monitoring.events.PY_UNWIND | _monitoring.events.RAISE)
+
+    def loads(self, code: CodeType) -> None:
+        """*code* is going to be executed: perhaps it is the body of a module."""
+        if code.co_name == "<module>" and self._is_own(code.co_filename):
+            self.paths.add(code.co_filename)
+            self._bodies.add(id(code))
+            self._held.append(code)
+            self._listen(code)
+            _monitoring.set_local_events(_TOOL, code, _monitoring.events.PY_RETURN)
+            # What was executed for another module may be executed for this one, too.
+            _monitoring.restart_events()
+
+    def _ends_body(self, code: CodeType, _offset: int, _value: object) -> None:
+        if id(code) in self._bodies:
+            _monitoring.restart_events()
 
     def stop(self) -> None:
         """Listen no more."""
         self._wide = False
         _monitoring.set_events(_TOOL, 0)
         if _monitoring.get_tool(_TOOL) == _NAME:
-            for event in (_monitoring.events.PY_START, _monitoring.events.PY_RESUME, _monitoring.events.RAISE):
+            events = _monitoring.events
+            for event in (events.PY_START, events.PY_RESUME, events.PY_RETURN, events.PY_UNWIND, events.RAISE):
                 _monitoring.register_callback(_TOOL, event, None)
-            for code in self._codes:
+            for code in [*self._codes, *self._held]:
                 _monitoring.set_local_events(_TOOL, code, 0)
             _monitoring.free_tool_id(_TOOL)
 
     def _begins(self, code: CodeType, _offset: int) -> Any:
         number = self._numbers.get(id(code))
         if number is None:
-            if code.co_name == "<module>" and self._is_own(code.co_filename):
-                self.paths.add(code.co_filename)
-                self._listen(code)
             return _monitoring.DISABLE
         if number in self._methods:
             self.called.add(number)
@@ -177,15 +239,11 @@ class Executed:
     def _note(self, number: int, frame: FrameType | None) -> bool:
         """Take down a code for whoever is running; whether it is executed beneath another that keeps it in any case."""
         sink = self._sink()
-        if sink is None or self._wide:
-            self.loading.add(number)
         if sink is not None:
             sink.add(number)
-            return self._note_callers(number, frame)
-        return False
-
-    def _note_callers(self, number: int, frame: FrameType | None) -> bool:
-        places, callers, judged = self._places, self.callers, self._judged
+            self.begun.add(number)
+        places, judged = self._places, self._judged
+        callers = self.pending if sink is not None else set()
         keepers, lasting = self._keepers, self._lasting_keepers
         is_kept = False
         while frame is not None:
@@ -198,16 +256,27 @@ class Executed:
                 if place in keepers or place >= judged:
                     callers.add((number, place))
                     is_kept = is_kept or (place in lasting and place != number)
+            elif place == _BODY:
+                self.loading.setdefault(code.co_filename, set()).add(number)
+                if sink is None and callers:
+                    self.callers_in.setdefault(code.co_filename, set()).update(callers)
+                return is_kept
             elif place == _END:
+                if sink is None:
+                    self.loading.setdefault(NOBODY, set()).add(number)
+                    self.callers.setdefault(NOBODY, set()).update(callers)
                 return is_kept
             frame = frame.f_back
-        self.loading.add(number)  # in a thread of its own: for whom, is not seen
+        self.loading.setdefault(NOBODY, set()).add(number)  # in a thread of its own: for whom, is not seen
         return is_kept
 
     def _place_of(self, code: CodeType) -> int:
         """The number of a code, or what it stands for on a stack."""
         self._held.append(code)  # its address is its name
-        place = _END if self._ends(code) else self._numbers.get(id(code), _OTHER)
+        if code.co_name == "<module>":
+            place = _BODY if self._is_own(code.co_filename) else _OTHER
+        else:
+            place = _END if self._ends(code) else self._numbers.get(id(code), _OTHER)
         self._places[id(code)] = place
         return place
 
@@ -221,6 +290,7 @@ class Executed:
                     if _is_method(constant) and _may_put(constant):
                         self._methods.add(number)
                     self._codes.append(constant)
+                    self.numbers_of.setdefault((constant.co_filename, constant.co_qualname), []).append(number)
                     self._by_name.setdefault(constant.co_qualname, []).append(number)
                     _monitoring.set_local_events(_TOOL, constant, self._local)
                 self._listen(constant)
@@ -228,6 +298,17 @@ class Executed:
     def codes(self, numbers: Iterable[int]) -> list[tuple[int, CodeType]]:
         """Some codes, with their numbers."""
         return [(number, self._codes[number]) for number in numbers]
+
+    def given_by(self, number: int) -> Iterable[int]:
+        """The codes that a code may have given something to that keep it, and that were begun in this test."""
+        names = self.gives_to.get(number, ())
+        for name in names:
+            yield from self.begun.intersection(self.numbers_by_name.get(name, ()))
+        if any(name not in self.numbers_by_name for name in names):
+            yield from self.begun.intersection(self.numbers_by_name.get("", ()))
+
+    def file_of(self, number: int) -> str:
+        return self._codes[number].co_filename
 
     def names(self) -> list[tuple[str, str]]:
         """File and qualified name of each code, by its number."""

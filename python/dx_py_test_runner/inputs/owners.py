@@ -10,14 +10,16 @@ import inspect
 import os
 from sys import _getframe  # bound at once: a test may take it away
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import CodeType
 from typing import Any
 
 from dx_py_test_runner.inputs.compare import HASH_LIMIT, metadata_names, visible_names
-from dx_py_test_runner.inputs.executed import listen
+from dx_py_test_runner.inputs.blame import Blame
+from dx_py_test_runner.inputs.executed import NOBODY, Executed, listen
 from dx_py_test_runner.inputs.lasting import Lasting, counts_objects
+from dx_py_test_runner.inputs.traces import Left, Traces, UNKNOWN
 from dx_py_test_runner.inputs.stamp import content_hash, link_target, stamp, what_is
 
 FILE, KIND, LINK, STATUS, LIST, DISTS, ENV, PROCESS = "file", "kind", "link", "status", "list", "dists", "env", "process"
@@ -84,6 +86,14 @@ class Owners:
         self._lasting = Lasting() if self.executed is not None and counts_objects() else None
         if self._lasting is not None and self.executed is not None:
             self.executed.fleeting = self._lasting.fleeting
+        self._traces = Traces(self.is_of_project) if self._lasting is not None else None
+        self._is_weighing = False
+        self._left: list[Left] = []
+        """What is otherwise already, in the test that is being run."""
+        self._watched: dict[int, bool] = {}
+        """Of codes that may keep what they find, whether it would be seen if they did."""
+        self._now_beneath: dict[tuple[str, str], Reads] = {}
+        """What was read in the test that is being run, as in `beneath`."""
         self._created: set[str] = set()
         self._made: set[tuple[int | None, str]] = set()
         self._temporary = os.path.join(tempfile.gettempdir(), "pytest-of-")
@@ -103,10 +113,53 @@ class Owners:
         """A test, or a fixture that outlives one, begins or has ended."""
         if self.executed is not None:
             self.executed.narrow()
+            self._weigh(self.executed)
             if self._lasting is not None and (called := self.executed.called):
                 self._lasting.look(self.executed.codes(called))
                 called.clear()
             self.executed.restart()
+
+    def _weigh(self, executed: Executed) -> None:
+        """A test has ended: of what was read or executed beneath functions that may keep it, take what may have been left behind."""
+        traces = self._traces
+        if traces is None:
+            self._take(executed, [UNKNOWN])
+            return
+        if executed.pending or self._now_beneath or self._left or not self._is_weighing:
+            self._is_weighing = True
+            self._take(executed, [*self._left, *self._look(traces)])
+            self._left.clear()
+        if new := executed.places.keys() - self._watched.keys():
+            for number in new:
+                places = executed.places[number]
+                self._watched[number] = places is None or traces.watch(executed.file_of(number), places)
+            self._look(traces, is_set_up=True)
+
+    def _look(self, traces: Traces, *, is_set_up: bool = False) -> list[Left]:
+        values = (getattr(one, "cached_result", None) for one in self._definitions)
+        return traces.look([value[0] for value in values if value is not None], is_set_up=is_set_up)
+
+    def _take(self, executed: Executed, left: Sequence[Left]) -> None:
+        """Of what is pending, what may be among what was *left*."""
+        blame = Blame(executed, {number for number, is_seen in self._watched.items() if not is_seen})
+        places = {keeper for _number, keeper in executed.pending}
+        whence: dict[str, set[int]] = {NOBODY: blame.unseen(places)}
+        for one in left:
+            guilty = blame.of(places, one)
+            for path in one.where:
+                whence.setdefault(path, set()).update(guilty)
+        for path, guilty in whence.items():
+            if guilty:
+                executed.callers.setdefault(path, set()).update(pair for pair in executed.pending if pair[1] in guilty)
+        for function, reads in self._now_beneath.items():
+            numbers = executed.numbers_of.get(function, ())
+            if not numbers or blame.unseen(numbers) or any(blame.of(numbers, one) for one in left):
+                known = self.beneath.setdefault(function, {})
+                for read, state in reads.items():
+                    known.setdefault(read, state)
+        executed.pending.clear()
+        executed.begun.clear()
+        self._now_beneath.clear()
 
     def is_of_project(self, filename: str) -> bool:
         """Whether a file of code is the project's own."""
@@ -152,6 +205,9 @@ class Owners:
             yield
         finally:
             self._running.pop()
+            if self._traces is not None and self._is_weighing:
+                # What it gives is new now, and what the test does to it is not.
+                self._left += self._look(self._traces, is_set_up=True)
             self._restart()
 
     def _restart(self) -> None:
@@ -185,7 +241,7 @@ class Owners:
         item = self._page.item
         if item is None or item == self._imports_in or read not in self.items.get(item, ()):
             return False
-        return all(read in self.beneath.get(function, ()) for function in self._functions())
+        return all(read in self.beneath.get(function, ()) or read in self._now_beneath.get(function, ()) for function in self._functions())
 
     def note(self, kind: str, name: str) -> None:
         """Something was read. *name* is an absolute path where it is a path."""
@@ -196,7 +252,10 @@ class Owners:
             sinks = [self.everybody]
         else:
             sinks = self._sinks()
-            sinks += [self.beneath.setdefault(function, {}) for function in self._functions()]
+            is_pending = self.executed is not None and self._page is not None and self._page.item is not None
+            for function in self._functions():
+                beneath = self._now_beneath if is_pending and function[1] != ANY else self.beneath
+                sinks.append(beneath.setdefault(function, {}))
         if all(read in sink for sink in sinks):
             return
         if name[:1] == os.sep and self._is_own(name):
@@ -319,6 +378,8 @@ class Owners:
         """Everything, as values that :mod:`marshal` takes."""
         if self._lasting is not None and self.executed is not None:
             self._lasting.close(self.executed.called)
+        if self.executed is not None:
+            self._weigh(self.executed)
         return {
             "everybody": _plain(self.everybody),
             "modules": {name: _plain(reads) for name, reads in self.modules.items()},
@@ -329,8 +390,9 @@ class Owners:
             "ran": self.ran,
             "codes": [] if self.executed is None else self.executed.names(),
             "listened": [] if self.executed is None else sorted(self.executed.paths),
-            "loading": [] if self.executed is None else sorted(self.executed.loading),
-            "callers": [] if self.executed is None else sorted(self.executed.callers),
+            "loading": {} if self.executed is None else {path: sorted(codes) for path, codes in self.executed.loading.items()},
+            "callers": {} if self.executed is None else {path: sorted(pairs) for path, pairs in self.executed.callers.items()},
+            "callers_in": {} if self.executed is None else {path: sorted(pairs) for path, pairs in self.executed.callers_in.items()},
             "fleeting": [] if self._lasting is None else sorted(number for number, is_so in self._lasting.fleeting.items() if is_so),
             "item_codes": {index: sorted(codes) for index, codes in self.item_codes.items()},
             "fixture_codes": {number: sorted(codes) for number, codes in self.fixture_codes.items()},

@@ -16,6 +16,7 @@ from sys import _getframe  # bound at once: a test may take it away
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any
 
 from dx_py_test_runner.inputs import owners, startup
@@ -414,6 +415,10 @@ class Recorder:
         if event == "open":
             with self._inside:
                 self._note_open(*args)
+        elif event == "exec":
+            if self.owners is not None and self.owners.executed is not None and isinstance(args[0], CodeType):
+                with self._inside:
+                    self.owners.executed.loads(args[0])
         elif event == "import" and not self._by_level:
             assert self.owners is not None
             self.owners.imports()

@@ -93,10 +93,8 @@ class Assembler:
         graph = graph_of(self._world, part.modules)
         self._module_claims = {}
         self._codes, self._listened = part.reads["codes"], frozenset(part.reads["listened"])
-        self._loading: dict[str, list[tuple[str, str]]] = {}
-        for number in part.reads["loading"]:
-            self._add_to_loading(number)
         self._graph = graph
+        self._take_loading(part)
         outlines = self._outlines_of(part)
         if outlines.keys() != self._keepers.names.keys():
             self._keepers = keepers_of(outlines)
@@ -140,6 +138,18 @@ class Assembler:
             if path in self._files:
                 self.history.remember(settled.key(self._world.short(path)), settled.memory_of(self._files[path], {*ground, number}))
 
+    def _take_loading(self, part: Part) -> None:
+        """What was executed while a module was being loaded counts for all who depend on that one; if it is not known which, or it is forgotten
+        again, for all who depend on the modules that it is a part of."""
+        self._while_loading: dict[str, list[int]] = {}
+        self._lasting: dict[str, list[tuple[str, str]]] = {}
+        for path, numbers in part.reads["loading"].items():
+            if self._graph.modules_of(path):
+                self._while_loading[path] = numbers
+            else:
+                for number in numbers:
+                    self._add_lasting(number)
+
     def _take_kept(self, part: Part) -> None:
         """What was read or executed beneath a function that may keep it is given to others too: to all who depend on the module."""
         self._module_reads: dict[str, dict[Any, Any]] = {path: dict(reads) for path, reads in part.reads["modules"].items()}
@@ -148,13 +158,24 @@ class Assembler:
                 known = self._module_reads.setdefault(path, {})
                 for read, state in reads.items():
                     known.setdefault(read, state)
-        for number, caller in part.reads["callers"]:
-            if self._keeps(*self._codes[caller]):
-                self._add_to_loading(number)
+        of_tests = {test.path for test in self._tests}
+        self._lasting_in: dict[str, list[int]] = {}
+        for path, pairs in part.reads["callers"].items():
+            kept = sorted({number for number, caller in pairs if self._keeps(*self._codes[caller])})
+            if path and self._graph.modules_of(path):
+                self._lasting_in[path] = kept
+            else:
+                for number in kept:
+                    self._add_lasting(number)
+        # What a test file does to others while it is loaded, its text tells: these depend on what it executes then.
+        for pairs in (pairs for path, pairs in part.reads["callers_in"].items() if path not in of_tests):
+            for number, caller in pairs:
+                if self._keeps(*self._codes[caller]):
+                    self._add_lasting(number)
 
-    def _add_to_loading(self, number: int) -> None:
+    def _add_lasting(self, number: int) -> None:
         kind, path, function = self._meant(number)
-        self._loading.setdefault(path, []).append((kind, function))
+        self._lasting.setdefault(path, []).append((kind, function))
 
     def _meant(self, number: int) -> tuple[str, str, str]:
         """What the number of a code stands for: a kind of claim, a file and a function's name."""
@@ -279,6 +300,7 @@ class Assembler:
         path = effects.graph.modules[maker].path
         short = world.short(path)
         yield (EFFECT, short, None if world.changed_lately(path) else world.value(EFFECT, short))
+        yield from self._of_codes(self._while_loading.get(path, ()))
         chain = effects.chain(maker)
         for name, needed in zip(chain, chain[1:], strict=False):
             if not name.startswith(f"{needed}."):
@@ -299,8 +321,9 @@ class Assembler:
         elif module.path in self._listened:
             short = world.short(module.path)
             yield (LEVEL, short, world.value(LEVEL, short))
-            for kind, function in self._loading.get(module.path, ()):
+            for kind, function in self._lasting.get(module.path, ()):
                 yield (kind, f"{short}::{function}", world.value(kind, f"{short}::{function}"))
+            yield from self._of_codes([*self._while_loading.get(module.path, ()), *self._lasting_in.get(module.path, ())])
         elif module.path.endswith(".py"):
             short = world.short(module.path)
             yield (CODE, short, world.value(CODE, short))
@@ -373,7 +396,7 @@ def _fleeting(reads: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
     """Files and names of methods whose objects are gone with the test that they were called in."""
     codes, known = reads["codes"], frozenset(reads["fleeting"])
     names = {codes[number] for number in known}
-    executed = [reads["loading"], *reads["item_codes"].values(), *reads["fixture_codes"].values()]
+    executed = [*reads["loading"].values(), *reads["item_codes"].values(), *reads["fixture_codes"].values()]
     return frozenset(names - {codes[number] for numbers in executed for number in numbers if number >= 0 and number not in known})
 
 

@@ -9,15 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from dx_py_test_runner.inputs.executed import Keepers, owner_of
+from dx_py_test_runner.inputs.executed import MAKING, Keepers, owner_of
 from dx_py_test_runner.select.outline import Call, Gives, Outline
 
 _IN_OBJECT, _ANYWHERE = 1, 2
 """As in :class:`~dx_py_test_runner.select.outline.Gives`."""
-
-_MAKING = frozenset({"__init__", "__new__", "__post_init__"})
-"""Methods that are called by the name of their class, or of one below it, and by those of one below it."""
-
 
 def keeps(name: str, known: frozenset[str], given: frozenset[str] = frozenset()) -> bool:
     """Whether the code of this qualified name may keep something.
@@ -38,15 +34,47 @@ def keepers_of(outlines: Mapping[str, Outline]) -> Keepers:
     calls it. Only the last names of what is called are known, so all functions of a name are one.
     """
     given = _Giving(outlines.values()).functions
-    names, in_object = {}, {}
+    names, in_object, givers, places = {}, {}, {}, {}
+    own = frozenset(part for found in outlines.values() for name, _body, _signature in found.bodies for part in name.split("."))
     for number, (path, found) in enumerate(outlines.items()):
         levels = {name: _IN_OBJECT if name in found.in_object else _ANYWHERE for name in found.keepers}
         for one in found.gives:
             levels[one.name] = max(levels.get(one.name, 0), given[number, one.name].level)
         names[path] = frozenset(name for name, level in levels.items() if level)
+        givers[path] = {one.name: frozenset(given[number, one.name].to) for one in found.gives if given[number, one.name].to}
+        places[path] = {name: _named(name, frozenset(into), own) for name, into in _with_those_within(found.places).items()}
         in_object[path] = frozenset(name for name, level in levels.items() if level == _IN_OBJECT)
     handed = frozenset(name for found in outlines.values() for name in found.handed)
-    return Keepers(names, in_object, handed)
+    handing = {path: {name: frozenset(words) for name, words in found.handing} for path, found in outlines.items()}
+    return Keepers(names, in_object, handed, givers, places, handing)
+
+
+def _with_those_within(places: Iterable[tuple[str, Iterable[str]]]) -> dict[str, set[str]]:
+    """The places of each function, and of those within it, which may put there what that was given."""
+    found: dict[str, set[str]] = {}
+    for name, into in places:
+        while name:
+            found.setdefault(name, set()).update(into)
+            name = name.rpartition(".<locals>.")[0]
+    return found
+
+
+def _named(name: str, places: frozenset[str], own: frozenset[str]) -> frozenset[str]:
+    """*places* of a function, with those where decorators put what it gives: one of the project's own is a function like others,
+    and hands it on at most; of others it is known of a few."""
+    decorators = {place[1:] for place in places if place[0] == "@" and place != "@*"}
+    if not decorators:
+        return places
+    last = name.rpartition(".")[2]
+    unknown = {path for path in decorators if path != "?" and path.rpartition(".")[2] not in own | _FOLLOWED}
+    found = {place for place in places if place[0] != "@" or place == "@*"} | {f"@{last}", f".{last}"}
+    if not {path.rpartition(".")[2] for path in decorators} <= _FOLLOWED:
+        found.add("@?")
+    return frozenset(found | {f"!{path}" for path in unknown})
+
+
+_FOLLOWED = frozenset({"cache", "lru_cache", "cached_property", "singledispatch", "singledispatchmethod", "total_ordering", "dataclass"})
+"""Decorators that keep what they find where it is looked at: in their own objects, or in that of a method."""
 
 
 class _Function:
@@ -56,6 +84,8 @@ class _Function:
         self.told = told
         self.level = told.puts
         self.keeps_given, self.fills_object, self.fills = told.keeps_given, told.fills_object, set(told.fills)
+        self.to: set[str] = set()
+        """Last names of those to whom it gives what they keep."""
 
     @property
     def owner(self) -> str:
@@ -129,21 +159,24 @@ class _Giving:
                     self._below.setdefault(base, set()).add(name)
             for told in found.gives:
                 function = self.functions[number, told.name] = _Function(told)
-                if function.last_name in _MAKING:
+                if function.last_name in MAKING:
                     self._makers.setdefault(function.owner, []).append(function)
                 for call in told.calls:
                     self._callers.setdefault(call.name, []).append((function, call))
 
     def _tell(self, function: _Function) -> None:
         """Have those know who call *function*."""
-        if function.last_name not in _MAKING:
+        if function.last_name not in MAKING:
             self._tell_callers(function.last_name, function)
             return
         for name in self._derived(function.owner):
             self._tell_callers(name, function)
             if function.keeps_given:
                 # They begin with it, whatever they call it.
-                self._new += [one for one in self._makers.get(name, ()) if one is not function and one.has_kept("*", carries=True)]
+                makers = [one for one in self._makers.get(name, ()) if one is not function]
+                for one in makers:
+                    one.to.add(function.owner)
+                self._new += [one for one in makers if one.has_kept("*", carries=True)]
 
     def _tell_callers(self, name: str, function: _Function) -> None:
         taker = self._takers.setdefault(name, _Taker())
@@ -151,7 +184,10 @@ class _Giving:
             return
         for caller, call in self._callers.get(name, ()):
             # Of each of them: not one is left out because another is true.
-            news = [caller.has_kept(whose, carries=call.carries) for whose in _kept_by(taker, call)]
+            whose = [whose for whose in _kept_by(taker, call) if whose]
+            if whose:
+                caller.to.add(name)
+            news = [caller.has_kept(one, carries=call.carries) for one in whose]
             if any(news):
                 self._new.append(caller)
 

@@ -51,11 +51,7 @@ pub enum Kept {
 ///
 /// *own*: [`own_parts`].
 pub(super) fn keepers<'a>(tree: &Tree<'a>, own: &HashMap<Id, HashSet<&'a str>>) -> (Vec<String>, Vec<String>) {
-    let mut wrapped = HashSet::new();
-    for call in calls_outside(tree) {
-        let arguments = tree.children_in(call, Field::Args).map(|argument| tree.node(argument));
-        wrapped.extend(arguments.filter(|argument| argument.kind == Kind::Name).map(|argument| argument.name()));
-    }
+    let wrapped = wrapped(tree);
     let mut found: BTreeMap<&str, Kept> = BTreeMap::new();
     for one in &tree.functions {
         let kept = if wrapped.contains(tree.node(one.id).name()) || is_decorated(tree, one.id) {
@@ -71,6 +67,16 @@ pub(super) fn keepers<'a>(tree: &Tree<'a>, own: &HashMap<Id, HashSet<&'a str>>) 
         found.iter().filter(|(_, kept)| wanted(**kept)).map(|(name, _)| (*name).to_owned()).collect()
     };
     (names(|kept| kept != Kept::Nowhere), names(|kept| kept == Kept::InObject))
+}
+
+/// The names of what is given to somebody outside of functions.
+pub(super) fn wrapped<'a>(tree: &Tree<'a>) -> HashSet<&'a str> {
+    let mut wrapped = HashSet::new();
+    for call in calls_outside(tree) {
+        let arguments = tree.children_in(call, Field::Args).map(|argument| tree.node(argument));
+        wrapped.extend(arguments.filter(|argument| argument.kind == Kind::Name).map(|argument| argument.name()));
+    }
+    wrapped
 }
 
 /// For each method, the attributes that only objects of its class have: set when one is made, never to anything but something new.
@@ -169,12 +175,18 @@ fn calls_outside<'t>(tree: &'t Tree) -> impl Iterator<Item = Id> + 't {
 
 /// Whether something unknown stands between the function and its callers.
 fn is_decorated(tree: &Tree, function: Id) -> bool {
+    unknown_decorators(tree, function).next().is_some()
+}
+
+/// The decorators of a function that may keep what it gives; a test has none.
+pub(super) fn unknown_decorators<'t>(tree: &'t Tree, function: Id) -> impl Iterator<Item = Id> + 't {
+    let is_test = tree.node(function).name().starts_with("test");
     let is_plain = |decorator: Id| {
         tree.within(decorator).any(|part| {
             matches!(tree.kind(part), Kind::Name | Kind::Attribute) && PLAIN.contains(&tree.node(part).name())
         })
     };
-    !tree.node(function).name().starts_with("test") && !tree.children_in(function, Field::Decorators).all(is_plain)
+    tree.children_in(function, Field::Decorators).filter(move |&decorator| !is_test && !is_plain(decorator))
 }
 
 /// Where the function binds, or puts into, something that may be there after it has ended.

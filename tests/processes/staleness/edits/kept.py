@@ -150,6 +150,82 @@ for _name, _keep, _module, _other in (
         number_in("app/computing.py", "return "),
     )
     named(f"data_file_that_is_given_to_be_kept_by_{_name}", given_twice(f"{_module}{_get.replace('VALUE', READ)}", app__others=_other), _write_other_number)
+_SLOTTED = "class Slotted:\n    __slots__ = ('known',)\n\n\n"
+_WITH_COMPUTE = "from app.computing import compute\n\n\n"
+for _name, _module in (
+    # What holds it has no name where it is filled, has several, or is not the project's.
+    ("a_list_that_is_given", "KNOWN = []\n\n\ndef fill(known):\n    known.append(compute())\n\n\ndef get():\n    if not KNOWN:\n        fill(KNOWN)\n    return KNOWN[0]\n"),
+    ("a_list_within_another", "KNOWN = {'all': []}\n\n\ndef get():\n    known = KNOWN['all']\n    if not known:\n        known.append(compute())\n    return known[0]\n"),
+    ("lists_that_are_gone_through", "KNOWN = [[], []]\n\n\ndef get():\n    for known in KNOWN:\n        if not known:\n            known.append(compute())\n    return KNOWN[1][0]\n"),
+    ("a_variable_around", "def make():\n    known = None\n\n    def get():\n        nonlocal known\n        if known is None:\n            known = compute()\n        return known\n\n    return get\n\n\nget = make()\n"),
+    ("a_function", "def get():\n    if not hasattr(get, 'known'):\n        get.known = compute()\n    return get.known\n"),
+    ("a_default", "def get(known=[]):\n    if not known:\n        known.append(compute())\n    return known[0]\n"),
+    ("an_attribute_of_any_name", "class Kept:\n    pass\n\n\nONE = Kept()\n\n\ndef get():\n    for name in ('known',):\n        if not hasattr(ONE, name):\n            setattr(ONE, name, compute())\n    return ONE.known\n"),
+    ("a_slot", f"{_SLOTTED}ONE = Slotted()\n\n\ndef get():\n    if not hasattr(ONE, 'known'):\n        ONE.known = compute()\n    return ONE.known\n"),
+    ("a_list_in_a_slot", f"{_SLOTTED}ONE = Slotted()\nONE.known = []\n\n\ndef get():\n    if not ONE.known:\n        ONE.known.append(compute())\n    return ONE.known[0]\n"),
+    ("the_namespace", "def get():\n    if 'known' not in globals():\n        globals()['known'] = compute()\n    return globals()['known']\n"),
+    ("a_class_that_is_given", "class Kept:\n    known = None\n\n\ndef fill(one):\n    one.known = compute()\n\n\ndef get():\n    if Kept.known is None:\n        fill(Kept)\n    return Kept.known\n"),
+    ("a_module_of_others", "import colorsys\n\n\ndef get():\n    if not hasattr(colorsys, 'known'):\n        colorsys.known = compute()\n    return colorsys.known\n"),
+    ("a_class_of_others", "import fractions\n\n\ndef get():\n    if not hasattr(fractions.Fraction, 'known'):\n        fractions.Fraction.known = compute()\n    return fractions.Fraction.known\n"),
+    ("a_list_of_others", "import sys\n\n\ndef get():\n    if not str(sys.path[-1]).startswith('known'):\n        sys.path.append(f'known{compute()}')\n    return sys.path[-1]\n"),
+    ("the_environment", "import os\n\n\ndef get():\n    if 'STALENESS_LEFT' not in os.environ:\n        os.environ['STALENESS_LEFT'] = str(compute())\n    return os.environ['STALENESS_LEFT']\n"),
+    ("the_table_of_modules", "import sys\n\n\ndef get():\n    if 'known' not in sys.modules:\n        sys.modules['known'] = compute()\n    return sys.modules['known']\n"),
+    ("a_thread_s_own", "import threading\n\nLOCAL = threading.local()\n\n\ndef get():\n    if not hasattr(LOCAL, 'known'):\n        LOCAL.known = compute()\n    return LOCAL.known\n"),
+    ("a_collection_of_others", "import collections\n\nKNOWN = collections.UserDict()\n\n\ndef get():\n    if 1 not in KNOWN:\n        KNOWN[1] = compute()\n    return KNOWN[1]\n"),
+    ("a_weak_set", "import weakref\n\n\nclass Kept:\n    pass\n\n\nKNOWN = weakref.WeakSet()\nHELD = []\n\n\ndef get():\n    if not HELD:\n        HELD.append(Kept())\n        HELD[0].known = compute()\n        KNOWN.add(HELD[0])\n    return [one.known for one in KNOWN][0]\n"),
+    ("an_object_that_is_kept_later", "class Kept:\n    def __init__(self):\n        self.known = compute()\n\n\nKNOWN = []\n\n\ndef get():\n    if not KNOWN:\n        one = Kept()\n        KNOWN.append(one)\n    return KNOWN[0].known\n"),
+    ("an_object_deep_within_others", "class Kept:\n    pass\n\n\nKNOWN = {}\n\n\ndef make():\n    one = Kept()\n    one.all = [[Kept()]]\n    one.all[0][0].known = compute()\n    return one\n\n\ndef get():\n    if not KNOWN:\n        KNOWN['one'] = make()\n    return KNOWN['one'].all[0][0].known\n"),
+    ("a_counter", "class Kept:\n    count = 0\n\n\ndef get():\n    if not Kept.count:\n        Kept.count += compute()\n    return Kept.count\n"),
+    ("a_local_function_s_cache", "import functools\n\n\ndef make():\n    @functools.lru_cache\n    def known():\n        return compute()\n\n    return known\n\n\nget = make()\n"),
+):
+    named(
+        f"function_whose_result_is_left_in_{_name}",
+        given_twice(f"{_WITH_COMPUTE}{_module}", app__computing="def compute():\n    return 1\n"),
+        number_in("app/computing.py", "return "),
+    )
+named(
+    "function_whose_result_is_left_in_a_variable_of_the_context",
+    files(
+        app__computing="def compute():\n    return 1\n",
+        app__kept=f"import contextvars\n{_WITH_COMPUTE}KNOWN = contextvars.ContextVar('known', default=None)\n\n\ndef get():\n    if KNOWN.get() is None:\n        KNOWN.set(compute())\n    return KNOWN.get()\n",
+        tests__test_first="from app.kept import get\n\n\ndef test_value(record_property):\n    record_property('value', get())\n",
+        tests__test_second="from app.kept import get\n\n\ndef test_value(record_property):\n    record_property('value', get())\n",
+    ),
+    number_in("app/computing.py", "return "),
+)
+named(
+    "function_that_fills_a_fixture_s_object",
+    files(
+        app__computing="def compute():\n    return 1\n",
+        tests__kept__conftest="import pytest\n\n\n@pytest.fixture(scope='session')\ndef known():\n    return []\n",
+        **{
+            f"tests__kept__test_{_file}": "from app.computing import compute\n\n\ndef fill(where):\n    where.append(compute())\n\n\ndef test_value(known, record_property):\n    if not known:\n        fill(known)\n    record_property('value', known[0])\n"
+            for _file in ("first", "second")
+        },
+    ),
+    number_in("app/computing.py", "return "),
+)
+named(
+    "function_that_is_executed_while_two_modules_are_loaded",
+    files(
+        app__computing="def compute():\n    return 1\n",
+        app__one="from app.computing import compute\n\nVALUE = compute()\n",
+        app__two="from app.computing import compute\n\nVALUE = compute()\n",
+        tests__test_first="from app import one\n\n\ndef test_value(record_property):\n    record_property('value', one.VALUE)\n",
+        tests__test_second="from app import two\n\n\ndef test_value(record_property):\n    record_property('value', two.VALUE)\n",
+    ),
+    number_in("app/computing.py", "return "),
+)
+named(
+    "function_that_is_executed_behind_an_import_that_fails",
+    files(
+        app__computing="def compute():\n    return 1\n",
+        app__failing="from app.computing import compute\n\nVALUE = compute()\nraise ImportError\n",
+        app__one="try:\n    from app import failing\nexcept ImportError:\n    pass\nfrom app.computing import compute\n\nVALUE = compute()\n",
+        tests__test_first="from app import one\n\n\ndef test_value(record_property):\n    record_property('value', one.VALUE)\n",
+    ),
+    number_in("app/computing.py", "return "),
+)
 named(
     "cached_function_itself",
     given_twice("@functools.cache\ndef get():\n    return 1\n"),

@@ -2,7 +2,7 @@
 
 One JSON object per line. Lines wait in memory until something is reported about a test, or the session ends: only then
 is it certain that this process reports, and not another one that continues from it; only then is the environment read
-and the file opened.
+and the file opened, each time anew: what this keeps is no business of the tests.
 """
 
 import json
@@ -15,7 +15,6 @@ MESSAGE_LENGTH = 300
 
 lines = []
 configuration = None
-file = None
 
 
 def pytest_configure(config):
@@ -54,14 +53,15 @@ def pytest_sessionfinish(exitstatus):
 
 def write():
     """Write the lines, unless this is a worker: what it reports, the run reports."""
-    global file
-    if hasattr(configuration, "workerinput") or (file is None and VARIABLE not in os.environ):
+    if hasattr(configuration, "workerinput") or VARIABLE not in os.environ:
         return
-    if file is None:
-        file = os.open(os.environ[VARIABLE], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     text = "".join(json.dumps(line, default=str) + "\n" for line in lines)
     lines.clear()
-    os.write(file, text.encode())
+    file = os.open(os.environ[VARIABLE], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(file, text.encode())
+    finally:
+        os.close(file)
 
 
 def message(report):

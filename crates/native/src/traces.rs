@@ -1,0 +1,770 @@
+//! Whether what a project's modules lead to is as it was when it was looked at last. Nothing is held, made or called for that.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::{c_int, c_ulong, c_void};
+use std::hash::BuildHasherDefault;
+use std::ptr::null_mut;
+
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString, PyType};
+
+use crate::living::{referents, weak_referent, Spread};
+
+/// An object, by its address: it may be gone when this is looked at again.
+type Address = usize;
+
+type By<T> = HashMap<Address, T, BuildHasherDefault<Spread>>;
+
+/// What was found to be otherwise: an object; the keys that are, if it is a dictionary whose keys are texts; and, if it is an object of a class of the
+/// project, what it refers to in the places that are. And whether it is a root that was none.
+type Change<'py> = (Bound<'py, PyAny>, Option<Vec<String>>, Option<Vec<Bound<'py, PyAny>>>, bool);
+
+/// What is known of the objects that can be reached from some roots, between two looks.
+///
+/// Of each object that can be changed, a hash of what it refers to: texts and numbers by their values, others by their addresses. An address
+/// that has been given to another object since tells nothing wrong, as that one's hash is compared, too.
+///
+/// Not followed, and known by their addresses alone: modules and classes of others than the project, and their functions, but for those that
+/// were made for one of the project's; objects of *packages*; objects of *plain* classes. What is kept in a dictionary under a weak reference to
+/// an object that is not found here, and is none of *standing*, is not looked at: nobody else can ask for it.
+///
+/// :param plain: classes of which no object can be changed, or of which it does not matter.
+/// :param packages: names of packages whose objects are not followed.
+/// :param standing: objects that are always there.
+/// :param left: attributes of classes and modules that tell nothing.
+/// :param function: the class of functions.
+/// :param cache: the class of what ``functools.lru_cache`` gives.
+/// :param limit: how many references are followed at most in one look.
+#[pyclass(module = "dx_py_test_runner._native")]
+pub struct Traces {
+    plain: HashSet<Address>,
+    packages: Vec<String>,
+    standing: HashSet<Address>,
+    left: HashSet<String>,
+    function: Address,
+    cache: Address,
+    limit: usize,
+    /// What ``sys.modules`` held when it was looked at.
+    modules: Vec<(Address, Address)>,
+    /// The names of the project's modules.
+    own: HashSet<String>,
+    /// Modules and their namespaces: whether they are the project's.
+    namespaces: By<bool>,
+    kinds: By<(Kind, u32)>,
+    classes: By<bool>,
+    /// Namespaces of classes of the project.
+    class_names: By<()>,
+    roots: Vec<Address>,
+    /// What was reached, in the order in which it was: whatever refers to an object first is before it.
+    entries: Vec<Entry>,
+    known: By<usize>,
+    /// Of dictionaries whose keys are texts: these, and what stands for their values.
+    keys: By<Vec<(String, u64)>>,
+    /// Of objects of the project's classes: what stands for all that they refer to.
+    parts: By<Vec<u64>>,
+    round: u32,
+    referents: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    object: Address,
+    class: Address,
+    kind: Kind,
+    /// Of all that it refers to, without looking closely.
+    raw: u64,
+    hash: u64,
+    /// Whether something that it refers to has to be looked at closely each time.
+    closely: bool,
+}
+
+/// How objects of a class are looked at.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// By its value.
+    Value,
+    /// By its address.
+    Plain,
+    /// By so many bytes behind its head.
+    Bytes(usize),
+    Weak,
+    Dict,
+    Function,
+    Cache,
+    Class,
+    Module,
+    /// Whatever else refers to objects. With keys, if it is a kind of dictionary.
+    Container {
+        is_dict: bool,
+    },
+}
+
+#[pymethods]
+impl Traces {
+    #[new]
+    #[pyo3(signature = (*, plain, packages, standing, left, function, cache, limit))]
+    fn new(
+        plain: Vec<Bound<'_, PyType>>,
+        packages: Vec<String>,
+        standing: Vec<Bound<'_, PyAny>>,
+        left: HashSet<String>,
+        function: &Bound<'_, PyType>,
+        cache: &Bound<'_, PyType>,
+        limit: usize,
+    ) -> Self {
+        Self {
+            plain: plain.iter().map(|class| class.as_ptr() as Address).collect(),
+            packages,
+            standing: standing.iter().map(|object| object.as_ptr() as Address).collect(),
+            left,
+            function: function.as_ptr() as Address,
+            cache: cache.as_ptr() as Address,
+            limit,
+            modules: Vec::new(),
+            own: HashSet::new(),
+            namespaces: By::default(),
+            kinds: By::default(),
+            classes: By::default(),
+            class_names: By::default(),
+            roots: Vec::new(),
+            entries: Vec::new(),
+            known: By::default(),
+            keys: By::default(),
+            parts: By::default(),
+            round: 0,
+            referents: 0,
+        }
+    }
+
+    /// Whether *modules* (``sys.modules``) is as it was when :meth:`know` was told of it.
+    fn knows(&self, modules: &Bound<'_, PyDict>) -> bool {
+        let mut all = modules.iter().zip(&self.modules);
+        modules.len() == self.modules.len()
+            && all.all(|((name, module), known)| (name.as_ptr() as Address, module.as_ptr() as Address) == *known)
+    }
+
+    /// Take down what ``sys.modules`` holds, and which names of it are the project's.
+    fn know(&mut self, modules: &Bound<'_, PyDict>, own: HashSet<String>) {
+        self.modules.clear();
+        self.namespaces.clear();
+        for (name, module) in modules.iter() {
+            self.modules.push((name.as_ptr() as Address, module.as_ptr() as Address));
+            let is_own = name.cast::<PyString>().is_ok_and(|name| name.to_str().is_ok_and(|name| own.contains(name)));
+            // SAFETY: the module is alive, and is one.
+            let namespace = unsafe {
+                match ffi::PyModule_Check(module.as_ptr()) {
+                    0 => null_mut(),
+                    _ => ffi::PyModule_GetDict(module.as_ptr()),
+                }
+            };
+            for address in [module.as_ptr() as Address, namespace as Address] {
+                // A module may be there under several names.
+                *self.namespaces.entry(address).or_insert(false) |= is_own;
+            }
+        }
+        self.namespaces.remove(&0);
+        self.own = own;
+        // What is the project's may be otherwise now.
+        self.roots.clear();
+    }
+
+    /// Look at all that can be reached from *roots*; what was there before and is otherwise now, and the roots that are new.
+    ///
+    /// None if there is too much of it: then nothing is known the next time.
+    fn look<'py>(&mut self, py: Python<'py>, roots: &Bound<'py, PyList>) -> Option<Vec<Change<'py>>> {
+        self.round += 1;
+        self.classes.clear();
+        let addresses: Vec<Address> = roots.iter().map(|root| root.as_ptr() as Address).collect();
+        if addresses == self.roots && self.is_unchanged(py) {
+            return Some(Vec::new());
+        }
+        let before = std::mem::take(&mut self.entries);
+        let known_before = std::mem::take(&mut self.known);
+        self.walk(py, &addresses, &known_before)?;
+        let mut changed: Vec<Change<'py>> = Vec::new();
+        let mut annotations: HashSet<Address> = HashSet::new();
+        let roots_now: HashSet<Address> = addresses.iter().copied().collect();
+        for number in 0..self.entries.len() {
+            let entry = self.entries[number];
+            let was = known_before.get(&entry.object).map(|&place| before[place]);
+            let is_changed = was.is_none_or(|was| was.hash != entry.hash);
+            if is_changed {
+                let (keys, is_only_empty) = self.compare_keys(py, entry);
+                let (parts, is_only_asked) = self.compare_parts(py, entry);
+                if is_only_asked {
+                    annotations.extend(parts.iter().flatten().map(|part| part.as_ptr() as Address));
+                }
+                let is_empty_and_new = was.is_none() && is_empty(entry.object as *mut ffi::PyObject);
+                if !is_only_empty && !is_only_asked && !is_empty_and_new {
+                    // SAFETY: it has just been reached, and nothing has been executed since.
+                    let object = unsafe { Bound::from_borrowed_ptr(py, entry.object as *mut ffi::PyObject) };
+                    let is_root = was.is_none() && roots_now.contains(&entry.object);
+                    changed.push((object, keys, parts, is_root));
+                }
+            }
+        }
+        changed.retain(|(object, ..)| !annotations.contains(&(object.as_ptr() as Address)));
+        if known_before.is_empty() {
+            // Nothing was known.
+            changed.clear();
+        }
+        let known = &self.known;
+        self.keys.retain(|address, _| known.contains_key(address));
+        self.parts.retain(|address, _| known.contains_key(address));
+        self.roots = addresses;
+        Some(changed)
+    }
+
+    /// Whether *object* was reached in the last look, and all that it refers to was.
+    fn has(&self, object: &Bound<'_, PyAny>) -> bool {
+        self.known.contains_key(&(object.as_ptr() as Address))
+    }
+
+    /// For each of *objects*, what was reached in the last look and refers to it.
+    fn holders<'py>(&self, py: Python<'py>, objects: Vec<Bound<'py, PyAny>>) -> Vec<Vec<Bound<'py, PyAny>>> {
+        let wanted: By<usize> =
+            objects.iter().enumerate().map(|(number, object)| (object.as_ptr() as Address, number)).collect();
+        let mut found: Vec<Vec<Bound<'py, PyAny>>> = objects.iter().map(|_| Vec::new()).collect();
+        for entry in &self.entries {
+            let object = entry.object as *mut ffi::PyObject;
+            let mut hits = Hits { wanted: &wanted, numbers: Vec::new() };
+            // SAFETY: it was reached a moment ago, and is one of the collector's; visiting changes nothing.
+            unsafe {
+                let slot = ffi::PyType_GetSlot(ffi::Py_TYPE(object), ffi::Py_tp_traverse);
+                if !slot.is_null() {
+                    let traverse: ffi::traverseproc = std::mem::transmute(slot);
+                    traverse(object, find, (&raw mut hits).cast());
+                }
+            }
+            hits.numbers.dedup();
+            for number in hits.numbers {
+                // SAFETY: as above.
+                found[number].push(unsafe { Bound::from_borrowed_ptr(py, object) });
+            }
+        }
+        found
+    }
+
+    /// For each of *objects*, the addresses of the roots that lead to it, without those that lead to it by the namespace of another module.
+    fn origins(&self, objects: Vec<Bound<'_, PyAny>>) -> Vec<Vec<Address>> {
+        let mut holders: By<Vec<Address>> = By::default();
+        for entry in &self.entries {
+            for referent in referents(entry.object as *mut ffi::PyObject) {
+                if self.known.contains_key(&(referent as Address)) {
+                    holders.entry(referent as Address).or_default().push(entry.object);
+                }
+            }
+        }
+        let roots: By<()> = self.roots.iter().map(|&root| (root, ())).collect();
+        let origins_of = |object: &Bound<'_, PyAny>| {
+            let mut found = Vec::new();
+            let mut seen: By<()> = By::default();
+            let mut waiting = vec![object.as_ptr() as Address];
+            while let Some(one) = waiting.pop() {
+                if seen.insert(one, ()).is_some() {
+                    continue;
+                }
+                if roots.contains_key(&one) {
+                    found.push(one);
+                }
+                if self.namespaces.get(&one) != Some(&true) {
+                    waiting.extend(holders.get(&one).into_iter().flatten());
+                }
+            }
+            found
+        };
+        objects.iter().map(origins_of).collect()
+    }
+
+    /// The objects of a class, and of none below it, that were reached in the last look.
+    fn of_class<'py>(&self, class: &Bound<'py, PyType>) -> Vec<Bound<'py, PyAny>> {
+        let found = self.entries.iter().filter(|entry| entry.class == class.as_ptr() as Address);
+        // SAFETY: to be asked only as long as nothing has been executed that could have changed what was reached.
+        found.map(|entry| unsafe { Bound::from_borrowed_ptr(class.py(), entry.object as *mut ffi::PyObject) }).collect()
+    }
+
+    /// How many objects are known, and how many references were followed when all of them were looked at closely.
+    fn size(&self) -> (usize, usize) {
+        (self.entries.len(), self.referents)
+    }
+}
+
+impl Traces {
+    /// Whether all that was reached in the last look is as it was. False may be said of what is only not exactly the same.
+    fn is_unchanged(&mut self, py: Python<'_>) -> bool {
+        for number in 0..self.entries.len() {
+            let entry = self.entries[number];
+            let object = entry.object as *mut ffi::PyObject;
+            // SAFETY: what refers to it is as it was, so it is alive; it may be another one at the same place.
+            if unsafe { ffi::Py_TYPE(object) } as Address != entry.class {
+                return false;
+            }
+            let is_same = if entry.closely {
+                self.hash_of(py, object, entry.kind, &mut None) == entry.hash
+            } else {
+                raw_hash(object, entry.kind) == entry.raw
+            };
+            if !is_same {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Reach all that there is; None if that is too much.
+    fn walk(&mut self, py: Python<'_>, roots: &[Address], before: &By<usize>) -> Option<()> {
+        self.referents = 0;
+        self.class_names.clear();
+        // What is kept under weak references is told by what was known before, until all is.
+        self.known.clone_from(before);
+        let mut walk = Some(Walk { known: By::default(), entries: Vec::new(), is_close: false });
+        for &root in roots {
+            self.token(py, root as *mut ffi::PyObject, &mut walk);
+        }
+        let mut number = 0;
+        while let Some(entry) = walk.as_ref().and_then(|walk| walk.entries.get(number)).copied() {
+            let object = entry.object as *mut ffi::PyObject;
+            let hash = self.hash_of(py, object, entry.kind, &mut walk);
+            let walk = walk.as_mut().expect("it is there");
+            let closely = std::mem::take(&mut walk.is_close);
+            walk.entries[number] = Entry { raw: raw_hash(object, entry.kind), hash, closely, ..entry };
+            number += 1;
+            if self.referents > self.limit {
+                self.known.clear();
+                self.roots.clear();
+                self.keys.clear();
+                self.parts.clear();
+                return None;
+            }
+        }
+        let Walk { known, entries, .. } = walk.expect("it is there");
+        (self.known, self.entries) = (known, entries);
+        for number in 0..self.entries.len() {
+            let entry = self.entries[number];
+            if entry.closely {
+                self.entries[number].hash = self.hash_of(py, entry.object as *mut ffi::PyObject, entry.kind, &mut None);
+            }
+        }
+        Some(())
+    }
+
+    /// What stands for *object* where something refers to it; in a walk, it is looked at later, if it can be changed.
+    fn token(&mut self, py: Python<'_>, object: *mut ffi::PyObject, walk: &mut Option<Walk>) -> u64 {
+        // SAFETY: somebody refers to the object.
+        let class = unsafe { ffi::Py_TYPE(object) };
+        let kind = self.kind_of(py, class);
+        match kind {
+            Kind::Plain => return object as u64,
+            Kind::Weak => {
+                if let Some(walk) = walk {
+                    walk.is_close = true;
+                }
+                // SAFETY: somebody refers to it.
+                let reference = unsafe { Bound::from_borrowed_ptr(py, object) };
+                return match weak_referent(&reference) {
+                    // As long as it is there, it can be got at.
+                    Some(referent) => self.token(py, referent, walk),
+                    None => 0,
+                };
+            }
+            // SAFETY: it is one of the interpreter's own, whose hash calls nothing and does not fail.
+            Kind::Value => return unsafe { ffi::PyObject_Hash(object) } as u64,
+            Kind::Bytes(size) => {
+                if let Some(walk) = walk {
+                    walk.is_close = true;
+                }
+                return bytes_of(object, size);
+            }
+            Kind::Class if !self.is_own(py, object.cast()) => return object as u64,
+            Kind::Module if self.namespaces.get(&(object as Address)) != Some(&true) => return object as u64,
+            Kind::Dict if self.namespaces.get(&(object as Address)) == Some(&false) => return object as u64,
+            _ => {}
+        }
+        if let Some(walk) = walk {
+            self.referents += 1;
+            walk.known.entry(object as Address).or_insert_with(|| {
+                let entry =
+                    Entry { object: object as Address, class: class as Address, kind, raw: 0, hash: 0, closely: false };
+                walk.entries.push(entry);
+                walk.entries.len() - 1
+            });
+        }
+        object as u64
+    }
+
+    fn hash_of(&mut self, py: Python<'_>, object: *mut ffi::PyObject, kind: Kind, walk: &mut Option<Walk>) -> u64 {
+        // SAFETY: the object is alive.
+        let mut hash = mix(SEED, unsafe { ffi::Py_TYPE(object) } as u64);
+        let has_keys = matches!(kind, Kind::Dict | Kind::Container { is_dict: true });
+        if has_keys {
+            let is_of_class = self.class_names.contains_key(&(object as Address));
+            let is_names = is_of_class || self.namespaces.contains_key(&(object as Address));
+            for (key, value) in pairs(object) {
+                if self.is_forgotten(py, key, walk) {
+                    continue;
+                }
+                let name = if is_names { text(key) } else { None };
+                if name.is_some_and(|name| self.left.contains(name)) {
+                    continue;
+                }
+                hash = mix(hash, self.token(py, key, walk));
+                // Of a test's function nobody else sees what is put into it.
+                // SAFETY: the dictionary refers to it.
+                let is_test = name.is_some_and(|name| name.starts_with("test"))
+                    && unsafe { ffi::Py_TYPE(value) } as Address == self.function;
+                hash = mix(hash, if is_test { value as u64 } else { self.token(py, value, walk) });
+            }
+        }
+        if kind == Kind::Dict {
+            return hash;
+        }
+        let mut found = referents(object);
+        if kind == Kind::Function {
+            // An empty dictionary is made for whoever asks for it.
+            let count = found.len();
+            found.retain(|&part| !is_empty_dict(part));
+            if let (Some(walk), true) = (walk.as_mut(), found.len() < count) {
+                // It may be filled where it is.
+                walk.is_close = true;
+            }
+        }
+        if matches!(kind, Kind::Function | Kind::Cache) && self.is_of_others(py, object, kind, &found) {
+            return hash;
+        }
+        let mut is_first = kind == Kind::Class;
+        for one in found {
+            let is_namespace = is_dict(one);
+            if is_first && is_namespace {
+                self.class_names.insert(one as Address, ());
+                is_first = false;
+            }
+            if has_keys && !is_namespace {
+                continue;
+            }
+            hash = mix(hash, self.token(py, one, walk));
+        }
+        hash
+    }
+
+    /// Whether the key of a dictionary is a weak reference to what nobody is known to have.
+    fn is_forgotten(&mut self, py: Python<'_>, object: *mut ffi::PyObject, walk: &mut Option<Walk>) -> bool {
+        // SAFETY: somebody refers to it.
+        if self.kind_of(py, unsafe { ffi::Py_TYPE(object) }) != Kind::Weak {
+            return false;
+        }
+        if let Some(walk) = walk {
+            walk.is_close = true;
+        }
+        // SAFETY: as above.
+        let reference = unsafe { Bound::from_borrowed_ptr(py, object) };
+        let Some(referent) = weak_referent(&reference) else { return true };
+        let address = referent as Address;
+        if self.known.contains_key(&address) || self.standing.contains(&address) {
+            return false;
+        }
+        // SAFETY: it is alive.
+        let kind = self.kind_of(py, unsafe { ffi::Py_TYPE(referent) });
+        !matches!(kind, Kind::Class | Kind::Module | Kind::Function | Kind::Plain)
+    }
+
+    /// Whether a function, or a cache of one, was not made by the project, and for nothing of it.
+    fn is_of_others(
+        &self,
+        py: Python<'_>,
+        object: *mut ffi::PyObject,
+        kind: Kind,
+        found: &[*mut ffi::PyObject],
+    ) -> bool {
+        let is_others = |part: &*mut ffi::PyObject| self.namespaces.get(&(*part as Address)) == Some(&false);
+        if kind == Kind::Function && !found.iter().any(is_others) {
+            return false;
+        }
+        // SAFETY: it is alive.
+        let object = unsafe { Bound::from_borrowed_ptr(py, object) };
+        !object.getattr(intern!(py, "__module__")).is_ok_and(|name| self.is_name_of_own(&name))
+    }
+
+    fn is_name_of_own(&self, name: &Bound<'_, PyAny>) -> bool {
+        name.cast_exact::<PyString>().is_ok_and(|name| name.to_str().is_ok_and(|name| self.own.contains(name)))
+    }
+
+    fn is_own(&mut self, py: Python<'_>, class: *mut ffi::PyTypeObject) -> bool {
+        let address = class as Address;
+        if let Some(&is_own) = self.classes.get(&address) {
+            return is_own;
+        }
+        let is_heap = flags(class) & ffi::Py_TPFLAGS_HEAPTYPE != 0;
+        let is_own = is_heap && module_of(py, class).is_some_and(|name| self.is_name_of_own(&name));
+        self.classes.insert(address, is_own);
+        is_own
+    }
+
+    /// The keys of a dictionary that are otherwise than when it was seen last; None if there are others than texts. And whether nothing has changed
+    /// but that something empty is there now.
+    fn compare_keys(&mut self, py: Python<'_>, entry: Entry) -> (Option<Vec<String>>, bool) {
+        if entry.kind != Kind::Dict {
+            return (None, false);
+        }
+        let (mut now, mut empty) = (Vec::new(), HashSet::new());
+        for (key, value) in pairs(entry.object as *mut ffi::PyObject) {
+            let Some(key) = text(key) else { return (None, false) };
+            now.push((key.to_owned(), self.token(py, value, &mut None)));
+            if is_empty(value) {
+                empty.insert(key.to_owned());
+            }
+        }
+        let before = self.keys.insert(entry.object, now.clone()).unwrap_or_default();
+        let (was, is): (HashMap<_, _>, HashMap<_, _>) = (before.into_iter().collect(), now.into_iter().collect());
+        let mut found: Vec<String> =
+            is.iter().filter(|(key, value)| was.get(*key) != Some(*value)).map(|(key, _)| key.clone()).collect();
+        let count = found.len();
+        found.retain(|key| was.contains_key(key) || !empty.contains(key));
+        let is_only_empty = found.is_empty() && count > 0;
+        let gone: Vec<String> = was.into_keys().filter(|key| !is.contains_key(key)).collect();
+        let is_only_empty = is_only_empty && gone.is_empty();
+        found.extend(gone);
+        (Some(found), is_only_empty)
+    }
+
+    /// What an object of a class of the project refers to, in the places where that is otherwise than when it was seen last. And whether nothing has
+    /// changed but that a function's annotations have been asked for.
+    fn compare_parts<'py>(&mut self, py: Python<'py>, entry: Entry) -> (Option<Vec<Bound<'py, PyAny>>>, bool) {
+        let is_object = entry.kind == (Kind::Container { is_dict: false })
+            && self.is_own(py, entry.class as *mut ffi::PyTypeObject);
+        if !is_object && entry.kind != Kind::Function {
+            return (None, false);
+        }
+        let parts = referents(entry.object as *mut ffi::PyObject);
+        let now: Vec<u64> = parts.iter().map(|&part| self.token(py, part, &mut None)).collect();
+        let before = self.parts.insert(entry.object, now.clone()).unwrap_or_default();
+        let changed: Vec<_> = (0..parts.len())
+            .filter(|&place| before.get(place) != Some(&now[place]))
+            .map(|place| parts[place])
+            .collect();
+        // They are a row until then, and a dictionary from then on.
+        let is_only_asked = !is_object && before.len() == now.len() && matches!(changed[..], [one] if is_dict(one));
+        // SAFETY: the object refers to them.
+        let changed = changed.into_iter().map(|part| unsafe { Bound::from_borrowed_ptr(py, part) }).collect();
+        (Some(changed), is_only_asked)
+    }
+
+    fn kind_of(&mut self, py: Python<'_>, class: *mut ffi::PyTypeObject) -> Kind {
+        match self.kinds.get(&(class as Address)) {
+            Some(&(kind, round)) if round >= self.round => kind,
+            _ => {
+                let kind = self.find_kind(py, class);
+                // One of the heap may be gone the next time, and another be there.
+                let until = if flags(class) & ffi::Py_TPFLAGS_HEAPTYPE == 0 { u32::MAX } else { self.round };
+                self.kinds.insert(class as Address, (kind, until));
+                kind
+            }
+        }
+    }
+
+    fn find_kind(&self, py: Python<'_>, class: *mut ffi::PyTypeObject) -> Kind {
+        let (address, flags) = (class as Address, flags(class));
+        if is_value(class) {
+            return Kind::Value;
+        }
+        if self.plain.contains(&address) {
+            return Kind::Plain;
+        }
+        if flags & ffi::Py_TPFLAGS_TYPE_SUBCLASS != 0 {
+            return Kind::Class;
+        }
+        match class {
+            _ if address == self.function => return Kind::Function,
+            _ if address == self.cache => return Kind::Cache,
+            _ if class == &raw mut ffi::PyDict_Type => return Kind::Dict,
+            _ if class == &raw mut ffi::PyModule_Type => return Kind::Module,
+            _ => {}
+        }
+        // SAFETY: both classes are alive.
+        if unsafe { ffi::PyType_IsSubtype(class, &raw mut ffi::_PyWeakref_RefType) } != 0 {
+            return Kind::Weak;
+        }
+        let package = module_of(py, class);
+        let package =
+            package.as_ref().and_then(|name| name.cast::<PyString>().ok()).and_then(|name| name.to_str().ok());
+        let is_within = |package: &str, known: &str| {
+            package.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        if package.is_some_and(|package| self.packages.iter().any(|known| is_within(package, known))) {
+            return Kind::Plain;
+        }
+        if flags & ffi::Py_TPFLAGS_HAVE_GC != 0 {
+            return Kind::Container { is_dict: flags & ffi::Py_TPFLAGS_DICT_SUBCLASS != 0 };
+        }
+        // SAFETY: the class is alive.
+        let class = unsafe { Bound::from_borrowed_ptr(py, class.cast::<ffi::PyObject>()) };
+        Kind::Bytes(class.getattr(intern!(py, "__basicsize__")).and_then(|size| size.extract()).unwrap_or(0))
+    }
+}
+
+/// Which of some objects another refers to.
+struct Hits<'a> {
+    wanted: &'a By<usize>,
+    numbers: Vec<usize>,
+}
+
+extern "C" fn find(object: *mut ffi::PyObject, hits: *mut c_void) -> c_int {
+    // SAFETY: `holders` has handed this in, and waits.
+    let hits = unsafe { &mut *hits.cast::<Hits<'_>>() };
+    hits.numbers.extend(hits.wanted.get(&(object as Address)));
+    0
+}
+
+/// What a walk has reached by now.
+struct Walk {
+    known: By<usize>,
+    entries: Vec<Entry>,
+    /// Whether what is being looked at has to be looked at closely.
+    is_close: bool,
+}
+
+const SEED: u64 = 0x51_7C_C1_B7_27_22_0A_95;
+
+fn mix(hash: u64, value: u64) -> u64 {
+    (hash.rotate_left(5) ^ value).wrapping_mul(SEED)
+}
+
+fn flags(class: *mut ffi::PyTypeObject) -> c_ulong {
+    // SAFETY: a class that is alive.
+    unsafe { ffi::PyType_GetFlags(class) }
+}
+
+/// Whether objects of a class are what their values are.
+fn is_value(class: *mut ffi::PyTypeObject) -> bool {
+    class == &raw mut ffi::PyUnicode_Type
+        || class == &raw mut ffi::PyLong_Type
+        || class == &raw mut ffi::PyFloat_Type
+        || class == &raw mut ffi::PyBytes_Type
+}
+
+fn raw_token(object: *mut ffi::PyObject) -> u64 {
+    // SAFETY: somebody refers to the object; values have hashes that call nothing and do not fail.
+    unsafe {
+        if is_value(ffi::Py_TYPE(object)) {
+            ffi::PyObject_Hash(object) as u64
+        } else {
+            object as u64
+        }
+    }
+}
+
+/// A hash of all that an object refers to; of functions and classes, by their addresses alone.
+fn raw_hash(object: *mut ffi::PyObject, kind: Kind) -> u64 {
+    let mut hash = SEED;
+    if matches!(kind, Kind::Dict | Kind::Container { is_dict: true }) {
+        for (key, value) in pairs(object) {
+            hash = mix(mix(hash, key as u64), raw_token(value));
+        }
+    }
+    if kind != Kind::Dict {
+        let visit = if matches!(kind, Kind::Function | Kind::Class) { add_address } else { add_token };
+        // SAFETY: the object is alive and one of the collector's; visiting changes nothing.
+        unsafe {
+            let slot = ffi::PyType_GetSlot(ffi::Py_TYPE(object), ffi::Py_tp_traverse);
+            if !slot.is_null() {
+                let traverse: ffi::traverseproc = std::mem::transmute(slot);
+                traverse(object, visit, (&raw mut hash).cast());
+            }
+        }
+    }
+    hash
+}
+
+extern "C" fn add_address(object: *mut ffi::PyObject, hash: *mut c_void) -> c_int {
+    // SAFETY: `raw_hash` has handed this in, and waits.
+    unsafe { *hash.cast::<u64>() = mix(*hash.cast::<u64>(), object as u64) };
+    0
+}
+
+extern "C" fn add_token(object: *mut ffi::PyObject, hash: *mut c_void) -> c_int {
+    // SAFETY: as above.
+    unsafe { *hash.cast::<u64>() = mix(*hash.cast::<u64>(), raw_token(object)) };
+    0
+}
+
+/// The items of a dictionary. Nothing may be executed that could change it.
+fn pairs(object: *mut ffi::PyObject) -> impl Iterator<Item = (*mut ffi::PyObject, *mut ffi::PyObject)> {
+    let mut place = 0;
+    std::iter::from_fn(move || {
+        let (mut key, mut value) = (null_mut(), null_mut());
+        // SAFETY: it is a dictionary.
+        (unsafe { ffi::PyDict_Next(object, &raw mut place, &raw mut key, &raw mut value) } != 0).then_some((key, value))
+    })
+}
+
+fn is_empty_dict(object: *mut ffi::PyObject) -> bool {
+    is_dict(object) && is_empty(object)
+}
+
+fn is_dict(object: *mut ffi::PyObject) -> bool {
+    // SAFETY: somebody refers to the object.
+    unsafe { ffi::Py_TYPE(object) == &raw mut ffi::PyDict_Type }
+}
+
+/// Whether it is a collection with nothing in it: that tells no more than that somebody was there.
+fn is_empty(object: *mut ffi::PyObject) -> bool {
+    // SAFETY: somebody refers to the object.
+    unsafe {
+        let class = ffi::Py_TYPE(object);
+        if class == &raw mut ffi::PyDict_Type {
+            ffi::PyDict_Size(object) == 0
+        } else if class == &raw mut ffi::PyList_Type {
+            ffi::PyList_Size(object) == 0
+        } else {
+            class == &raw mut ffi::PySet_Type && ffi::PySet_Size(object) == 0
+        }
+    }
+}
+
+/// A text's content, as long as the text is there.
+fn text<'a>(object: *mut ffi::PyObject) -> Option<&'a str> {
+    // SAFETY: the content belongs to the text; one that cannot be written as UTF-8 is none, and its error is taken back.
+    unsafe {
+        if ffi::Py_TYPE(object) != &raw mut ffi::PyUnicode_Type {
+            return None;
+        }
+        let mut size = 0;
+        let content = ffi::PyUnicode_AsUTF8AndSize(object, &raw mut size);
+        if content.is_null() {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        let bytes = std::slice::from_raw_parts(content.cast::<u8>(), usize::try_from(size).unwrap_or(0));
+        Some(std::str::from_utf8_unchecked(bytes))
+    }
+}
+
+/// What a class says of its module, without asking its own class.
+fn module_of<'py>(py: Python<'py>, class: *mut ffi::PyTypeObject) -> Option<Bound<'py, PyAny>> {
+    // SAFETY: classes are looked at as `type` does it, which is there in all versions; an error is taken back.
+    unsafe {
+        let slot = ffi::PyType_GetSlot(&raw mut ffi::PyType_Type, ffi::Py_tp_getattro);
+        let get: ffi::getattrofunc = std::mem::transmute(slot);
+        let found = get(class.cast(), intern!(py, "__module__").as_ptr());
+        if found.is_null() {
+            ffi::PyErr_Clear();
+        }
+        Bound::from_owned_ptr_or_opt(py, found)
+    }
+}
+
+const HEAD: usize = size_of::<ffi::PyObject>();
+const MOST: usize = 512;
+
+/// What an object that refers to no other has in it: where nobody tells, that says whether it is as it was.
+fn bytes_of(object: *mut ffi::PyObject, size: usize) -> u64 {
+    let mut hash = SEED;
+    for place in (HEAD..size.min(MOST)).step_by(8) {
+        if place + 8 <= size {
+            // SAFETY: objects of its class are that big.
+            hash = mix(hash, unsafe { object.cast::<u8>().add(place).cast::<u64>().read_unaligned() });
+        }
+    }
+    mix(hash, object as u64)
+}

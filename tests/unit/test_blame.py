@@ -1,0 +1,134 @@
+"""Which functions are taken to have left something, by their texts; end to end, from outlines."""
+
+from __future__ import annotations
+
+import pytest
+
+from dx_py_test_runner.inputs.blame import Blame, may_have_left
+from dx_py_test_runner.inputs.executed import MAKING
+from dx_py_test_runner.inputs.traces import EVERYTHING, Left
+from dx_py_test_runner.select.keeping import keepers_of
+from dx_py_test_runner.select.outline import outline
+
+PLACES = {
+    "a global": ("def f():\n    global x\n    x = 1\n", {".x", "x"}),
+    "an attribute": ("def f(a):\n    a.b.c = 1\n", {".c"}),
+    "an attribute of a module": ("import m\n\n\ndef f():\n    m.c = 1\n", {".c", "=m.c"}),
+    "an item": ("def f(self):\n    self.x[1] = 2\n", {"x"}),
+    "an item of an item": ("def f(self):\n    self.x[1][2] = 2\n", {"x[]"}),
+    "an item of an item of an item of an item": ("def f(self):\n    self.x[1][2][3][4] = 2\n", {"x[][][]"}),
+    "an item of what a method gives": ("def f(self):\n    self.x.setdefault(1, []).append(2)\n", {"x", "x[]"}),
+    "another name of it": ("def f(self):\n    x = self.y\n    x.append(1)\n", {"y"}),
+    "a part of it by another name": ("def f(self):\n    for x in self.y:\n        x.append(1)\n", {"y[]"}),
+    "a list of all": ("def f():\n    KNOWN.append(1)\n", {"KNOWN", "#KNOWN"}),
+    "what is given": ("def f(a):\n    a.append(1)\n", {"*append"}),
+    "what somebody gives": ("def f():\n    a = g()\n    a[1] = 2\n", {"*[]"}),
+    "its own object": ("class C:\n    def f(self):\n        self[1] = 2\n", {"~"}),
+    "what a static method is given": ("class C:\n    @staticmethod\n    def f(a):\n        a[1] = 2\n", {"*[]"}),
+    "something new": ("def f():\n    a = []\n    a.append(1)\n    return a\n", set()),
+    "any attribute": ("def f(a, b):\n    setattr(a, b, 1)\n", {".*"}),
+    "an attribute that is named": ("def f(a):\n    setattr(a, 'b', 1)\n", {".b"}),
+    "a namespace": ("def f(a):\n    a.__dict__['b'] = 1\n", {".*"}),
+    "the module's namespace": ("def f():\n    globals()['b'] = 1\n", {".*"}),
+    "a path of others": ("import sys\n\n\ndef f():\n    sys.path.append(1)\n", {"path", "#sys.path"}),
+    "a path that is imported there": ("def f():\n    from sys import path\n    path.append(1)\n", {"path", "#!"}),
+    "a name of a match": ("def f(a):\n    match a:\n        case [x]:\n            x.append(1)\n", {"*append"}),
+    "a decorator": ("import m\n\n\n@m.deco(1)\ndef f():\n    pass\n", {"@m.deco"}),
+    "what is handed to somebody": ("import m\n\n\ndef f():\n    pass\n\n\nm.keep(f)\n", {"@*"}),
+}
+
+
+@pytest.mark.parametrize(("text", "places"), PLACES.values(), ids=PLACES)
+def test_places(text: str, places: set[str]) -> None:
+    assert {place for name, found in outline(text.encode()).places for place in found if name.endswith("f")} == places
+
+
+HANDING = {
+    "given": ("def f(self):\n    g(self.x)\n", {"x", "x[]", "x[][]", "x[][][]"}),
+    "returned": ("def f(self):\n    return self.x\n", {"x", "x[]", "x[][]", "x[][][]"}),
+    "a part": ("def f(self):\n    return self.x[1]\n", {"x[]", "x[][]", "x[][][]"}),
+    "parts of a part": ("def f(self):\n    return list(self.x[1])\n", {"x[][]", "x[][][]"}),
+    "parts, by going through it": ("def f(self):\n    for y in self.x:\n        pass\n", {"x[]", "x[][]", "x[][][]"}),
+    "what is only asked": ("def f(self):\n    if self.x and len(self.x) > 1 or 1 in self.x:\n        self.x.append(1)\n        del self.x[0]\n", set()),
+    "its own": ("def f(x):\n    y = 1\n    g(x, y)\n", set()),
+    "its own, that others stand in": ("def f(x):\n    def h():\n        pass\n    g(x)\n", {"x", "x[]", "x[][]", "x[][][]"}),
+}
+
+
+@pytest.mark.parametrize(("text", "names"), HANDING.values(), ids=HANDING)
+def test_handing(text: str, names: set[str]) -> None:
+    assert set(dict(outline(text.encode()).handing).get("f", ())) - {"g"} == names
+
+
+@pytest.mark.parametrize(
+    ("places", "left", "handed", "expected"),
+    [
+        (None, Left(frozenset({".x"}), frozenset()), (), True),
+        ({".x"}, Left(frozenset({".x"}), frozenset()), (), True),
+        ({".y"}, Left(frozenset({".x"}), frozenset()), (), False),
+        ({".*"}, Left(frozenset({".x"}), frozenset()), (), True),
+        ({".*"}, Left(frozenset({"x"}), frozenset()), (), False),
+        ({"*append"}, Left(frozenset({"x"}), frozenset()), (), False),
+        ({"*append"}, Left(frozenset({"x"}), frozenset()), ("x",), True),
+        ({"*add"}, Left(frozenset({"x"}), frozenset(), frozenset({"append"})), ("x",), False),
+        ({"@f", ".f"}, Left(frozenset({"@f"}), frozenset()), (), True),
+        ({"@?"}, Left(frozenset({"@wrapper"}), frozenset()), (), True),
+        ({"@?"}, Left(frozenset({"@own"}), frozenset()), (), False),
+        ({".y"}, Left(EVERYTHING, frozenset()), (), True),
+        (frozenset(), Left(EVERYTHING, frozenset()), (), True),
+        ({"x"}, Left(frozenset({"*"}), frozenset()), (), True),
+        ({".x"}, Left(frozenset({"*"}), frozenset()), (), False),
+    ],
+)
+def test_may_have_left(places: set[str] | None, left: Left, handed: tuple[str, ...], expected: bool) -> None:
+    assert may_have_left(places, left, handed, {"own"}) is expected
+
+
+class Codes:
+    """The functions of one file, as they are known when all have been executed."""
+
+    def __init__(self, text: str) -> None:
+        found = outline(text.encode())
+        known = keepers_of({"file": found})
+        self.names = [name for name, _body, _signature in found.bodies]
+        self.begun = set(range(len(self.names)))
+        self.places = {number: known.places["file"].get(name, frozenset()) for number, name in enumerate(self.names) if name in known.names["file"]}
+        self.handing = {number: known.handing["file"][name] for number, name in enumerate(self.names) if name in known.handing["file"]}
+        self.handing_anyway = known.handing["file"].get("", frozenset())
+        self.numbers_by_name: dict[str, list[int]] = {}
+        for number, name in enumerate(self.names):
+            last = name.rpartition(".")[2]
+            self.numbers_by_name.setdefault("" if last in MAKING else last, []).append(number)
+        self._gives = {number: known.givers["file"].get(name, frozenset()) for number, name in enumerate(self.names)}
+
+    def given_by(self, number: int, /) -> set[int]:
+        found = {other for name in self._gives[number] for other in self.numbers_by_name.get(name, ())}
+        return found | ({*self.numbers_by_name.get("", ())} if self._gives[number] - self.numbers_by_name.keys() else set())
+
+    def blamed(self, *names: str) -> set[str]:
+        return {self.names[number] for number in Blame(self, ()).of(self.places, Left(frozenset(names), frozenset()))}
+
+
+SAVING = "KNOWN = []\nOTHER = []\n\n\ndef save(x):\n    KNOWN.append(x)\n\n\ndef other(x):\n    OTHER.append(x)\n\n\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "blamed"),
+    [
+        (SAVING, {"KNOWN"}, {"save"}),
+        (f"{SAVING}def f():\n    save(g())\n", {"KNOWN"}, {"save", "f"}),
+        (f"{SAVING}def f():\n    save(g())\n", {"OTHER"}, {"other"}),
+        (f"{SAVING}def more(x):\n    save(x)\n\n\ndef f():\n    more(g())\n", {"KNOWN"}, {"save", "more", "f"}),
+        ("KNOWN = []\n\n\ndef fill(a):\n    a.append(g())\n\n\ndef f():\n    fill(KNOWN)\n", {"KNOWN"}, {"fill"}),
+        ("KNOWN = []\n\n\ndef fill(a):\n    a.append(g())\n\n\ndef f():\n    return len(KNOWN)\n", {"KNOWN"}, set()),
+        ("KNOWN = []\n\n\nclass C:\n    def __init__(self, x):\n        KNOWN.append(x)\n\n\nclass D(C):\n    pass\n\n\ndef f():\n    D(g())\n", {"KNOWN"}, {"C.__init__", "f"}),
+    ],
+)
+def test_who_is_blamed(text: str, names: set[str], blamed: set[str]) -> None:
+    assert Codes(text).blamed(*names) == blamed
+
+
+def test_who_gives_it_to_one_that_cannot_be_seen() -> None:
+    codes = Codes(f"{SAVING}def f():\n    save(g())\n\n\ndef h():\n    other(g())\n")
+    save = codes.names.index("save")
+    assert {codes.names[number] for number in Blame(codes, {save}).unseen(codes.begun)} == {"save", "f"}
