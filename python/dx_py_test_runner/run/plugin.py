@@ -169,6 +169,7 @@ class RunPlugin:
         self.recorder.know(config)
         self.recorder.quiet = True
         self.collects_for_tests = True
+        refresh.note_initial_conftests(config)
         self._checkpoint("configured", session, self._profile(config))
         self._settle(config)
         assertion.begin_ahead(config, lambda fd: self.tower.tell({"op": "compile", "run": self.tower.job.number}, [fd]))

@@ -9,7 +9,10 @@ from __future__ import annotations
 import contextlib
 import random
 import sys
+from collections.abc import Iterator
 from typing import Any
+
+import pytest
 
 from dx_py_test_runner.run import fit, known_tests, settings
 from dx_py_test_runner.run.inline import silence
@@ -139,13 +142,38 @@ def _renew_terminal(config: Any) -> None:
             setattr(reporter, key, value)
 
 
+def note_initial_conftests(config: Any) -> None:
+    """Nothing has been collected yet: conftests that are loaded from here on have no part in the header."""
+    config.stash[_INITIAL] = frozenset(map(id, config.pluginmanager._conftest_plugins))
+
+
+@contextlib.contextmanager
+def _header_of_initial_conftests(config: Any) -> Iterator[None]:
+    """Here, the others are not asked for lines of the header."""
+    manager, hooks = config.pluginmanager, config.hook
+    late = [plugin for plugin in manager._conftest_plugins if id(plugin) not in config.stash.get(_INITIAL, ())]
+    if not late:
+        yield
+        return
+    whole = hooks.pytest_report_header
+    hooks.pytest_report_header = manager.subset_hook_caller("pytest_report_header", remove_plugins=late)
+    try:
+        yield
+    finally:
+        hooks.pytest_report_header = whole
+
+
+_INITIAL = pytest.StashKey[frozenset[int]]()
+
+
 def _start_terminal(name: str, session: Any, job: Job) -> None:
     config = session.config
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:
         return
     with silence(config) if job.carry else contextlib.nullcontext():
-        reporter.pytest_sessionstart(session=session)
+        with _header_of_initial_conftests(config):
+            reporter.pytest_sessionstart(session=session)
         if name == "collected":
             reporter.pytest_collection()
 
