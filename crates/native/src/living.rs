@@ -159,15 +159,20 @@ fn count(object: *mut ffi::PyObject) -> isize {
 /// What an object refers to, as the collector sees it.
 pub(crate) fn referents(object: *mut ffi::PyObject) -> Vec<*mut ffi::PyObject> {
     let mut found: Vec<*mut ffi::PyObject> = Vec::new();
+    traverse(object, visit, (&raw mut found).cast());
+    found
+}
+
+/// Have *visit* called with each object that *object* refers to, and with *given*.
+pub(crate) fn traverse(object: *mut ffi::PyObject, visit: ffi::visitproc, given: *mut c_void) {
     // SAFETY: the object is alive and one of the collector's, so its type has this slot; visiting changes nothing.
     unsafe {
         let slot = ffi::PyType_GetSlot(ffi::Py_TYPE(object), ffi::Py_tp_traverse);
         if !slot.is_null() {
             let traverse: ffi::traverseproc = std::mem::transmute(slot);
-            traverse(object, visit, (&raw mut found).cast());
+            traverse(object, visit, given);
         }
     }
-    found
 }
 
 extern "C" fn visit(object: *mut ffi::PyObject, found: *mut c_void) -> c_int {

@@ -10,7 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyType};
 
-use crate::living::{referents, weak_referent, Spread};
+use crate::living::{referents, traverse, weak_referent, Spread};
 
 /// An object, by its address: it may be gone when this is looked at again.
 type Address = usize;
@@ -230,17 +230,10 @@ impl Traces {
         for entry in &self.entries {
             let object = entry.object as *mut ffi::PyObject;
             let mut hits = Hits { wanted: &wanted, numbers: Vec::new() };
-            // SAFETY: it was reached a moment ago, and is one of the collector's; visiting changes nothing.
-            unsafe {
-                let slot = ffi::PyType_GetSlot(ffi::Py_TYPE(object), ffi::Py_tp_traverse);
-                if !slot.is_null() {
-                    let traverse: ffi::traverseproc = std::mem::transmute(slot);
-                    traverse(object, find, (&raw mut hits).cast());
-                }
-            }
+            traverse(object, find, (&raw mut hits).cast());
             hits.numbers.dedup();
             for number in hits.numbers {
-                // SAFETY: as above.
+                // SAFETY: it was reached a moment ago.
                 found[number].push(unsafe { Bound::from_borrowed_ptr(py, object) });
             }
         }
@@ -283,11 +276,6 @@ impl Traces {
         let found = self.entries.iter().filter(|entry| entry.class == class.as_ptr() as Address);
         // SAFETY: to be asked only as long as nothing has been executed that could have changed what was reached.
         found.map(|entry| unsafe { Bound::from_borrowed_ptr(class.py(), entry.object as *mut ffi::PyObject) }).collect()
-    }
-
-    /// How many objects are known, and how many references were followed when all of them were looked at closely.
-    fn size(&self) -> (usize, usize) {
-        (self.entries.len(), self.referents)
     }
 }
 
@@ -664,14 +652,7 @@ fn raw_hash(object: *mut ffi::PyObject, kind: Kind) -> u64 {
     }
     if kind != Kind::Dict {
         let visit = if matches!(kind, Kind::Function | Kind::Class) { add_address } else { add_token };
-        // SAFETY: the object is alive and one of the collector's; visiting changes nothing.
-        unsafe {
-            let slot = ffi::PyType_GetSlot(ffi::Py_TYPE(object), ffi::Py_tp_traverse);
-            if !slot.is_null() {
-                let traverse: ffi::traverseproc = std::mem::transmute(slot);
-                traverse(object, visit, (&raw mut hash).cast());
-            }
-        }
+        traverse(object, visit, (&raw mut hash).cast());
     }
     hash
 }

@@ -105,7 +105,6 @@ class Traces:
         self._of_modules: dict[int, dict[str, Any]] = {}
         self._through_others: list[bool] = []
         """Of what has changed, whether it is held by an object of others, whose methods change it in ways that have no names here."""
-        self._ids: set[int] = set()
         self._own: set[str] = set()
         self._began = self._spent = 0.0
         self._is_known = False
@@ -154,7 +153,7 @@ class Traces:
     def _look(self, fixtures: Sequence[Any], *, is_set_up: bool) -> list[Left]:
         self._find_modules()
         context = contextvars.copy_context()
-        roots = [*self._namespaces, *(value for value, _name in self._more.values()), *self._locals.values(), *fixtures, *context.values()]
+        roots = self._roots(fixtures, context)
         found = self._native.look(roots)
         was_known, self._is_known = self._is_known, found is not None
         left = [Left(frozenset({f".{name}"}), _ANYWHERE) for (_id, name), (_names, was) in self._watched.items() if was != self._seen(_id, name)]
@@ -172,12 +171,16 @@ class Traces:
             left.append(UNKNOWN)
         elif found:
             given = set() if is_set_up else set(map(id, fixtures))
-            left += self._left_in([one for one in found if not one[3] or id(one[0]) in self._ids or id(one[0]) in given])
+            left += self._left_in([one for one in found if not one[3] or id(one[0]) in self._of_modules or id(one[0]) in given])
             # Who asks an object for its attributes may have them put elsewhere.
             self._native.look(roots)
-        if is_set_up and found is not None and (locals_of_threads := self._find_locals()):
-            self._native.look([*roots[: len(roots) - len(fixtures) - len(context)], *locals_of_threads, *fixtures, *context.values()])
+        if is_set_up and found is not None and self._find_locals():
+            self._native.look(self._roots(fixtures, context))
         return left
+
+    def _roots(self, fixtures: Sequence[Any], context: contextvars.Context) -> list[Any]:
+        more = (value for value, _name in self._more.values())
+        return [*self._namespaces, *more, *self._locals.values(), *fixtures, *context.values()]
 
     def watch(self, path: str, places: Iterable[str]) -> bool:
         """Look also at what a function of the file at *path* changes of others, by its *places*; false if that cannot be seen.
@@ -247,18 +250,16 @@ class Traces:
         is_stream = any(value is stream for stream in self._streams) or type(value).__module__.partition(".")[0] in _CAPTURING
         return 0 if is_stream else id(value)
 
-    def _find_locals(self) -> list[dict[str, Any]]:
-        """Those of threads' own objects that were not known; in some versions what they have is not found by following references.
+    def _find_locals(self) -> bool:
+        """Whether there are threads' own objects that were not known; in some versions what they have is not found by following references.
 
         An object of a derived class may be initialized by being asked.
         """
-        found = []
+        count = len(self._locals)
         for one in self._native.of_class(_thread._local):
             names = _thread._local.__getattribute__(one, "__dict__")
-            if id(names) not in self._locals:
-                self._locals[id(names)] = names
-                found.append(names)
-        return found
+            self._locals.setdefault(id(names), names)
+        return len(self._locals) > count
 
     def _left_in_context(self, variables: Iterable[Any]) -> list[Left]:
         """Who sets a variable of the context has a name for that, or was given it."""
@@ -270,7 +271,6 @@ class Traces:
 
     def _left_in(self, changes: Sequence[_Change]) -> list[Left]:
         """Under which names something can have been put into what has changed, and where that is."""
-        self._of_modules = {id(one): one for one in self._namespaces}
         names: list[set[str]] = []
         held = []
         self._through_others = [False] * len(changes)
@@ -383,8 +383,8 @@ class Traces:
                 own[name] = module
         self._own = set(own)
         self._native.know(modules, self._own)
-        self._ids = {id(module.__dict__) for module in own.values()}
         self._namespaces = _each_once(module.__dict__ for module in own.values())
+        self._of_modules = {id(one): one for one in self._namespaces}
 
 
 _NAMES_OF_CLASS = type.__dict__["__dict__"]
