@@ -1,4 +1,4 @@
-"""Options to run a part of the tests: a share of them for each of several processes, cases in some modes only, or half of the many that start processes."""
+"""Options to run a part of the tests: a share of them for each of several processes, cases in some modes only, or a third of the many that start processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--turn",
         metavar="N",
         type=int,
-        help="of the behaviour cases, and of the tests of processes that have parameters, run one half, and with N + 1 the other; "
+        help="of the behaviour cases, and of the tests of processes that have parameters, run one third, with N + 1 another, and with N + 2 the last; "
         "N decides, too, which of several modes a case runs in",
     )
 
@@ -70,7 +70,7 @@ def in_turn(item: pytest.Item, turn: int | None) -> bool:
     """Whether *item* is always run, or in this turn."""
     if turn is None or not hasattr(item, "callspec") or not item.nodeid.startswith(("tests/processes/", "tests/spec/test_spec.py")):
         return True
-    return (key_of(item) // 4 + turn) % 2 == 0
+    return (key_of(item) // 4 + turn) % 3 == 0
 
 
 def mode_of(item: pytest.Item) -> str | None:

@@ -144,7 +144,7 @@ def _puts(function: _Function, inner: bool, parts: set[str] | None) -> int:
     own = list(own_nodes(function))
     if any(isinstance(node, (ast.Global, ast.Nonlocal)) for node in own):
         return _ANYWHERE
-    new = _new_names(function, own)
+    new, holding = _new_names(function, own)
     kept = _NOWHERE
     for node in own:
         if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store):
@@ -157,7 +157,7 @@ def _puts(function: _Function, inner: bool, parts: set[str] | None) -> int:
             continue
         while isinstance(place, (ast.Attribute, ast.Subscript)):
             place = place.value
-        if isinstance(place, ast.Constant) or (isinstance(place, ast.Name) and place.id in new):
+        if isinstance(place, ast.Constant) or (isinstance(place, ast.Name) and place.id in new and (place is whole or place.id not in holding)):
             continue
         if inner or parts is None or not _is_of_object(whole, function, own, parts):
             return _ANYWHERE
@@ -185,12 +185,12 @@ def _is_of_object(whole: ast.AST, function: _Function, own: list[ast.AST], parts
     return is_part(whole)
 
 
-def _new_names(function: _Function, own: list[ast.AST]) -> set[str]:
-    """Local names of what was made here, and is nobody else's unless it is handed out."""
+def _new_names(function: _Function, own: list[ast.AST]) -> tuple[set[str], set[str]]:
+    """Local names of what was made here, and is nobody else's unless it is handed out; and of what may hold something of others."""
     of_test = function.name.startswith("test")
     given = function.args
     arguments = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg) if one is not None]
-    new, shared = {one.arg for one in (given.vararg, given.kwarg) if one is not None}, set()
+    new, shared, holding = {one.arg for one in (given.vararg, given.kwarg) if one is not None}, set(), set()
     if of_test:
         new.update(arguments)
     elif function.name in _STARTING:
@@ -198,16 +198,48 @@ def _new_names(function: _Function, own: list[ast.AST]) -> set[str]:
     for node in own:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             new.add(node.id)
-        elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)) and not of_test:
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            if node.value is not None and not _is_new(node.value):
-                shared.update(part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store))
-        elif isinstance(node, (ast.For, ast.AsyncFor, ast.withitem)) and not of_test:
-            target = node.optional_vars if isinstance(node, ast.withitem) else node.target
-            source = node.context_expr if isinstance(node, ast.withitem) else node.iter
-            if target is not None and not _is_new(source):
-                shared.update(part.id for part in ast.walk(target) if isinstance(part, ast.Name))
-    return new - shared
+        for target, source, is_loop, loaded in _bindings(node) if not of_test else ():
+            is_part = is_loop or isinstance(target, (ast.Tuple, ast.List))
+            names = {part.id for part in ast.walk(target) if isinstance(part, ast.Name) and (loaded or isinstance(part.ctx, ast.Store))}
+            if not _is_new(source) or (is_part and not _is_new_within(source)):
+                shared |= names
+            elif not _is_new_within(source):
+                holding |= names
+    return new - shared, holding
+
+
+def _bindings(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr, bool, bool]]:
+    """Targets and sources; whether in a loop, and whether names count that are only read in the target."""
+    if isinstance(node, ast.Assign):
+        yield from ((target, node.value, False, False) for target in node.targets)
+    elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+        yield node.target, node.value, False, False
+    elif isinstance(node, (ast.For, ast.AsyncFor)):
+        yield node.target, node.iter, True, True
+    elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+        yield node.optional_vars, node.context_expr, False, True
+
+
+_COPYING = frozenset({"dict", "list", "set", "defaultdict", "deque", "sorted", "copy"})
+
+
+def _is_new_within(value: ast.AST) -> bool:
+    """Whether nothing of what it is made of was there before, either."""
+    if isinstance(value, ast.Await):
+        return _is_new_within(value.value)
+    if isinstance(value, (ast.List, ast.Tuple, ast.Set)):
+        return all(map(_is_new_within, value.elts))
+    if isinstance(value, ast.Dict):
+        return all(map(_is_new_within, value.values))
+    if isinstance(value, (ast.ListComp, ast.SetComp, ast.GeneratorExp)):
+        return _is_new_within(value.elt)
+    if isinstance(value, ast.DictComp):
+        return _is_new_within(value.value)
+    if isinstance(value, ast.BinOp):
+        return _is_new_within(value.left) and _is_new_within(value.right)
+    if isinstance(value, ast.Call):
+        return _is_new(value) and (_last_name(value.func) not in _COPYING or all(map(_is_new_within, value.args)))
+    return isinstance(value, (ast.Constant, ast.JoinedStr))
 
 
 def _is_new(value: ast.AST) -> bool:

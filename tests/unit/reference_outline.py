@@ -26,7 +26,7 @@ def outline(text: bytes) -> Outline:
     derived = tuple(sorted(_derived(tree)))
     bodies: dict[str, tuple[str, str]] = {}
     _take_bodies(tree, "", bodies)
-    return Outline(imports, names, finder.dynamic, _hash(tree), tuple((name, *bodies[name]) for name in sorted(bodies)), tuple(kept), tuple(in_object), given, (), derived, (), (), loads, touched)
+    return Outline(imports, names, finder.dynamic, _hash(tree), tuple((name, *bodies[name]) for name in sorted(bodies)), tuple(kept), tuple(in_object), given, (), derived, (), (), (), loads, touched)
 
 
 def _derived(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dx_py_test_runner.inputs.traces import UNKNOWN, Left, Traces
+from dx_py_test_runner.inputs.left import EVERYTHING, UNKNOWN, Left
+from dx_py_test_runner.inputs.traces import Traces
 
 FOLDER = "/own"
 PATH = f"{FOLDER}/kept.py"
@@ -114,6 +115,45 @@ def test_what_is_not_left(before: str, does: str) -> None:
     assert World(before).left(does) == []
 
 
+EXACTLY = {
+    "two within one": ("x = {'a': [[], []]}", "x['a'][0].append(1); x['a'][1].append(1)", {"x[][]"}),
+    "a tuple in a list": ("x = []", "x.append((1, (2, 3)))", {"x"}),
+    "a list in a tuple": ("x = []", "x.append(([1],))", {"x", "x[][]"}),
+    "a named tuple in a list": ("T = collections.namedtuple('T', 'a')\nT.__module__ = 'own_kept'\nx = []", "x.append(T((1, 2)))", {"x"}),
+    "a list in a named tuple": ("T = collections.namedtuple('T', 'a')\nT.__module__ = 'own_kept'\nx = []", "x.append(T([1]))", {"x", "a", "x[][]"}),
+    "a pattern": ("import re\nx = {}", "x['a'] = [re.compile('own')]", {"x", "x[]"}),
+    "a frozen set by default": ("def f(x=None): pass", "f.__defaults__ = (frozenset({(1,)}),)", {".__code__", ".__defaults__", ".__kwdefaults__"}),
+}
+
+
+@pytest.mark.parametrize(("before", "does", "names"), EXACTLY.values(), ids=EXACTLY)
+def test_what_is_made_as_it_is_has_the_names_of_what_holds_it(before: str, does: str, names: set[str]) -> None:
+    assert World(before).names(does) == names
+
+
+def test_bases_of_a_class() -> None:
+    assert World("class A: pass\nclass B: pass\nclass C(A): pass").names("C.__bases__ = (B,)")
+
+
+OF_CLASSES = {
+    "an attribute": ("x = C()", "x.y = 1", {"C", "B", "A", "object"}),
+    "an attribute that has a slot": ("class D(A): __slots__ = ('y',)\nx = D(); x.y = 1", "x.y = 2", {"D", "A", "object"}),
+    "items": ("class D(dict): pass\nx = D()", "x[1] = 2", {"D", "dict", "object"}),
+    "of a method of another class": ("class D: f = C.f\nx = D()", "x.y = 1", {"C", "D", "object"}),
+    "of a property of another class": ("class D: g = C.g\nx = D()", "x.y = 1", {"C", "D", "object"}),
+    "an attribute of a class": ("x = C()", "C.y = 1", None),
+    "an attribute of a function": ("def f(): pass", "f.y = 1", None),
+    "a variable": ("x = 1", "x = 2", None),
+}
+
+
+@pytest.mark.parametrize(("before", "does", "classes"), OF_CLASSES.values(), ids=OF_CLASSES)
+def test_whose_methods_can_have_left_it(before: str, does: str, classes: set[str] | None) -> None:
+    world = World("class A: __slots__ = ()\nclass B: pass\nclass C(B, A):\n    def f(self): pass\n    g = property(f)\n" + before)
+    for one in world.left(does):
+        assert (one.owners and one.owners - {""}) == classes
+
+
 def test_where_it_is_left() -> None:
     world = World("x = []")
     (one,) = world.left("x.append(1)")
@@ -133,9 +173,13 @@ def test_a_module_that_is_loaded() -> None:
     world = World("")
     other = types.ModuleType("own_other")
     other.__file__ = f"{FOLDER}/other.py"
+    other.x, other.y = [1], 2
     sys.modules["own_other"] = other
     try:
-        assert [one.where for one in world.traces.look([])] == [{f"{FOLDER}/other.py"}]
+        left = world.traces.look([])
+        assert {path for one in left for path in one.where} == {f"{FOLDER}/other.py"}
+        names = {name for one in left for name in one.names}
+        assert {".x", ".y", "x"} <= names and not names & EVERYTHING
     finally:
         del sys.modules["own_other"]
 

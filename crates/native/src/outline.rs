@@ -44,6 +44,7 @@ fn plain<'py>(py: Python<'py>, found: &Outline) -> PyResult<Bound<'py, PyTuple>>
         named(py, &found.derived)?.into_any(),
         named(py, &found.places)?.into_any(),
         named(py, &found.handing)?.into_any(),
+        PyTuple::new(py, &found.taken)?.into_any(),
         imports(py, &found.loads)?.into_any(),
         touches.into_pyobject(py)?.into_any(),
     ];

@@ -66,6 +66,10 @@ pub struct Traces {
     parts: By<Vec<u64>>,
     round: u32,
     referents: usize,
+    /// What :meth:`hold` keeps alive.
+    held: Vec<Py<PyAny>>,
+    /// While that is so: an object and one that refers to it, in order.
+    references: Vec<(Address, Address)>,
 }
 
 #[derive(Clone, Copy)]
@@ -135,6 +139,8 @@ impl Traces {
             parts: By::default(),
             round: 0,
             referents: 0,
+            held: Vec::new(),
+            references: Vec::new(),
         }
     }
 
@@ -222,34 +228,45 @@ impl Traces {
         self.known.contains_key(&(object.as_ptr() as Address))
     }
 
-    /// For each of *objects*, what was reached in the last look and refers to it.
-    fn holders<'py>(&self, py: Python<'py>, objects: Vec<Bound<'py, PyAny>>) -> Vec<Vec<Bound<'py, PyAny>>> {
-        let wanted: By<usize> =
-            objects.iter().enumerate().map(|(number, object)| (object.as_ptr() as Address, number)).collect();
-        let mut found: Vec<Vec<Bound<'py, PyAny>>> = objects.iter().map(|_| Vec::new()).collect();
+    /// Keep all that was reached in the last look alive until :meth:`release`, and find out what refers to what.
+    ///
+    /// False, and nothing is kept, if something is otherwise already: another thread may have run since.
+    fn hold(&mut self, py: Python<'_>) -> bool {
+        if !self.is_unchanged(py) {
+            return false;
+        }
         for entry in &self.entries {
             let object = entry.object as *mut ffi::PyObject;
-            let mut hits = Hits { wanted: &wanted, numbers: Vec::new() };
-            traverse(object, find, (&raw mut hits).cast());
-            hits.numbers.dedup();
-            for number in hits.numbers {
-                // SAFETY: it was reached a moment ago.
-                found[number].push(unsafe { Bound::from_borrowed_ptr(py, object) });
-            }
+            // SAFETY: all is as it was, so it is alive.
+            self.held.push(unsafe { Bound::from_borrowed_ptr(py, object) }.unbind());
+            let pairs = referents(object).into_iter().map(|referent| (referent as Address, entry.object));
+            self.references.extend(pairs.filter(|&(referent, _)| self.known.contains_key(&referent)));
         }
-        found
+        self.references.sort_unstable();
+        self.references.dedup();
+        true
+    }
+
+    /// What :meth:`hold` has found out matters no more.
+    fn release(&mut self) {
+        self.references.clear();
+        self.held.clear();
+    }
+
+    /// For each of *objects*, what was reached in the last look and refers to it. To be asked while all that is held.
+    fn holders<'py>(&self, py: Python<'py>, objects: Vec<Bound<'py, PyAny>>) -> Vec<Vec<Bound<'py, PyAny>>> {
+        let alive = |&holder: &Address| {
+            // SAFETY: it is held.
+            unsafe { Bound::from_borrowed_ptr(py, holder as *mut ffi::PyObject) }
+        };
+        let of =
+            |object: Bound<'py, PyAny>| self.holders_of(object.as_ptr() as Address).map(|(_, holder)| alive(holder));
+        objects.into_iter().map(|object| of(object).collect()).collect()
     }
 
     /// For each of *objects*, the addresses of the roots that lead to it, without those that lead to it by the namespace of another module.
+    /// To be asked as :meth:`holders`.
     fn origins(&self, objects: Vec<Bound<'_, PyAny>>) -> Vec<Vec<Address>> {
-        let mut holders: By<Vec<Address>> = By::default();
-        for entry in &self.entries {
-            for referent in referents(entry.object as *mut ffi::PyObject) {
-                if self.known.contains_key(&(referent as Address)) {
-                    holders.entry(referent as Address).or_default().push(entry.object);
-                }
-            }
-        }
         let roots: By<()> = self.roots.iter().map(|&root| (root, ())).collect();
         let origins_of = |object: &Bound<'_, PyAny>| {
             let mut found = Vec::new();
@@ -263,7 +280,7 @@ impl Traces {
                     found.push(one);
                 }
                 if self.namespaces.get(&one) != Some(&true) {
-                    waiting.extend(holders.get(&one).into_iter().flatten());
+                    waiting.extend(self.holders_of(one).map(|&(_, holder)| holder));
                 }
             }
             found
@@ -272,14 +289,23 @@ impl Traces {
     }
 
     /// The objects of a class, and of none below it, that were reached in the last look.
-    fn of_class<'py>(&self, class: &Bound<'py, PyType>) -> Vec<Bound<'py, PyAny>> {
+    fn of_class<'py>(&mut self, class: &Bound<'py, PyType>) -> Vec<Bound<'py, PyAny>> {
+        if !self.is_unchanged(class.py()) {
+            return Vec::new();
+        }
         let found = self.entries.iter().filter(|entry| entry.class == class.as_ptr() as Address);
-        // SAFETY: to be asked only as long as nothing has been executed that could have changed what was reached.
+        // SAFETY: all is as it was, so it is alive.
         found.map(|entry| unsafe { Bound::from_borrowed_ptr(class.py(), entry.object as *mut ffi::PyObject) }).collect()
     }
 }
 
 impl Traces {
+    /// What refers to an object, behind that object itself.
+    fn holders_of(&self, object: Address) -> impl Iterator<Item = &(Address, Address)> {
+        let start = self.references.partition_point(|&(referent, _)| referent < object);
+        self.references[start..].iter().take_while(move |&&(referent, _)| referent == object)
+    }
+
     /// Whether all that was reached in the last look is as it was. False may be said of what is only not exactly the same.
     fn is_unchanged(&mut self, py: Python<'_>) -> bool {
         for number in 0..self.entries.len() {
@@ -589,19 +615,6 @@ impl Traces {
         let class = unsafe { Bound::from_borrowed_ptr(py, class.cast::<ffi::PyObject>()) };
         Kind::Bytes(class.getattr(intern!(py, "__basicsize__")).and_then(|size| size.extract()).unwrap_or(0))
     }
-}
-
-/// Which of some objects another refers to.
-struct Hits<'a> {
-    wanted: &'a By<usize>,
-    numbers: Vec<usize>,
-}
-
-extern "C" fn find(object: *mut ffi::PyObject, hits: *mut c_void) -> c_int {
-    // SAFETY: `holders` has handed this in, and waits.
-    let hits = unsafe { &mut *hits.cast::<Hits<'_>>() };
-    hits.numbers.extend(hits.wanted.get(&(object as Address)));
-    0
 }
 
 /// What a walk has reached by now.

@@ -65,6 +65,8 @@ pub struct Outline {
     pub places: Vec<(String, Vec<String>)>,
     /// The names of what each function, and the module itself (`""`), hands on.
     pub handing: Vec<(String, Vec<String>)>,
+    /// The last names of what is taken from classes, but for methods called with the object of the method around them; sorted.
+    pub taken: Vec<String>,
     /// Imports that are done whenever the module is loaded.
     pub loads: Vec<Import>,
     /// What loading the module does to others.
@@ -140,6 +142,7 @@ fn outline_parsed(text: &str, lossy: &[usize], minor: u8) -> Option<Outline> {
         derived: giving::derived(&tree),
         places: places::places(&tree),
         handing: places::handing(&tree),
+        taken: keeping::taken(&tree),
         loads: mentions::certain_imports(&tree),
         touches: touching::touches(&tree),
     })

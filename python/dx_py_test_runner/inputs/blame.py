@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
-from dx_py_test_runner.inputs.traces import ANY_ATTRIBUTE, ANY_DECORATOR, ANYTHING, EVERYTHING, OTHERS, Left
+from dx_py_test_runner.inputs.left import ANY_ATTRIBUTE, ANY_DECORATOR, ANYTHING, EVERYTHING, ITS_OBJECT, OTHERS, Left
 
 
 class Known(Protocol):
@@ -82,7 +82,11 @@ def may_have_left(places: Collection[str] | None, left: Left, handed: Collection
     names = left.names
     if places is None or names >= EVERYTHING:
         return bool(names)
+    if left.owners is not None or any(place[0] == ITS_OBJECT for place in places):
+        places = {found for place in places if (found := _as_of_any(place, left.owners))}
     puts_anything = any(place[0] == ANYTHING and (left.how is None or place[1:] in left.how) for place in places)
+    # What a method or a property of the project's gives may be anything that somebody hands on.
+    puts_anything = puts_anything or any(place[0] not in ".=#@!~*" and place.partition("[")[0] in own for place in places)
     for name in names:
         if name in places:
             return True
@@ -98,3 +102,13 @@ def may_have_left(places: Collection[str] | None, left: Left, handed: Collection
         elif puts_anything and name in handed:
             return True
     return False
+
+
+def _as_of_any(place: str, owners: Collection[str] | None) -> str:
+    """What a place of a method's own object is called if it is one of any object; empty if that object is of none of the classes that are *owners*."""
+    if place[0] != ITS_OBJECT:
+        return place
+    owner, dot, name = place[1:].partition(".")
+    if owner and owners is not None and owner not in owners:
+        return ""
+    return dot + name if dot else ITS_OBJECT

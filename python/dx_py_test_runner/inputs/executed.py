@@ -9,7 +9,7 @@ from __future__ import annotations
 import dis
 import sys
 from sys import _getframe  # bound at once: a test may take it away
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import CodeType, FrameType, MappingProxyType
 from typing import Any, NamedTuple
 
@@ -52,6 +52,8 @@ class Keepers(NamedTuple):
     """Into what each puts something (:class:`~dx_py_test_runner.select.outline.Outline`, and ``!`` where nobody can tell)."""
     handing: Mapping[str, Mapping[str, frozenset[str]]] = MappingProxyType({})
     """The names of what each, and each file, hands on."""
+    made: Mapping[str, frozenset[str]] = MappingProxyType({})
+    """Of classes that say how their objects are made, their names and those of the classes below them."""
 
 
 MAKING = frozenset({"__init__", "__new__", "__post_init__"})
@@ -104,6 +106,10 @@ class Executed:
         """Of codes that have something kept by others, the last names of these."""
         self.numbers_by_name: dict[str, list[int]] = {}
         """The numbers of codes by their last names; ``""``: of those that make objects."""
+        self._makers: list[tuple[int, str]] = []
+        """Those, with their classes."""
+        self._makers_by_name: dict[str, set[int]] = {}
+        """The same by the names that they may be called by."""
         self.handing: dict[int, frozenset[str]] = {}
         """Of each code that does, the names of what it hands on."""
         self.handing_anyway: frozenset[str] = frozenset()
@@ -163,8 +169,14 @@ class Executed:
             if not code.co_flags & _OF_FUNCTION:
                 continue  # a class
             last = name.rpartition(".")[2]
-            # Who makes an object calls its class, or one below.
             self.numbers_by_name.setdefault(last if last not in MAKING else "", []).append(number)
+            if last in MAKING:
+                self._makers.append((number, name.rpartition(".")[0].rpartition(".")[2]))
+        # Who makes an object calls its class, or one below; and of these there may be more now.
+        self._makers_by_name = {}
+        for number, owner in self._makers:
+            for called in known.made.get(owner, (owner,)):
+                self._makers_by_name.setdefault(called, set()).add(number)
         self._judged = len(self._codes)
 
     def widen(self) -> None:
@@ -301,11 +313,11 @@ class Executed:
 
     def given_by(self, number: int) -> Iterable[int]:
         """The codes that a code may have given something to that keep it, and that were begun in this test."""
-        names = self.gives_to.get(number, ())
-        for name in names:
+        for name in self.gives_to.get(number, ()):
+            found: Collection[int] = {*self.numbers_by_name.get(name, ()), *self._makers_by_name.get(name, ())}
+            yield from self.begun.intersection(found or self.numbers_by_name.get("", ()))
+        for name in {name for place in self.places.get(number) or () for name in _asked_by(place)}:
             yield from self.begun.intersection(self.numbers_by_name.get(name, ()))
-        if any(name not in self.numbers_by_name for name in names):
-            yield from self.begun.intersection(self.numbers_by_name.get("", ()))
 
     def file_of(self, number: int) -> str:
         return self._codes[number].co_filename
@@ -313,6 +325,14 @@ class Executed:
     def names(self) -> list[tuple[str, str]]:
         """File and qualified name of each code, by its number."""
         return [(code.co_filename, code.co_qualname) for code in self._codes]
+
+
+def _asked_by(place: str) -> Sequence[str]:
+    """The methods that are called, without being named, when something is put into a *place*."""
+    if place[0] in "=#@!":
+        return ()
+    whose, dot, attribute = place.partition(".")
+    return (attribute, "__setattr__", "__set__") if dot and whose[:1] in ("", "~") else ("__setitem__",)
 
 
 def owner_of(qualname: str) -> str:

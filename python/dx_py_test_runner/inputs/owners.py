@@ -19,7 +19,8 @@ from dx_py_test_runner.inputs.compare import HASH_LIMIT, metadata_names, visible
 from dx_py_test_runner.inputs.blame import Blame
 from dx_py_test_runner.inputs.executed import NOBODY, Executed, listen
 from dx_py_test_runner.inputs.lasting import Lasting, counts_objects
-from dx_py_test_runner.inputs.traces import Left, Traces, UNKNOWN
+from dx_py_test_runner.inputs.left import UNKNOWN, Left
+from dx_py_test_runner.inputs.traces import Traces
 from dx_py_test_runner.inputs.stamp import content_hash, link_target, stamp, what_is
 
 FILE, KIND, LINK, STATUS, LIST, DISTS, ENV, PROCESS = "file", "kind", "link", "status", "list", "dists", "env", "process"
@@ -69,6 +70,8 @@ class Owners:
         """By the item's index."""
         self.beneath: dict[tuple[str, str], Reads] = {}
         """What was read beneath a function of the project, by its file and its qualified name: it may have kept what it found."""
+        self.left_beneath: dict[tuple[str, str, str], Reads] = {}
+        """The same of what a test has left behind, by the file of a module that leads to that, and the function's file and name."""
         self._kinds: dict[int, tuple[CodeType, tuple[str, str] | None, bool]] = {}
         self.uses: set[tuple[str, int, int]] = set()
         """Which fixtures were asked for at run time: by ``item`` or ``fixture``, its number, and the fixture's."""
@@ -152,14 +155,20 @@ class Owners:
             if guilty:
                 executed.callers.setdefault(path, set()).update(pair for pair in executed.pending if pair[1] in guilty)
         for function, reads in self._now_beneath.items():
-            numbers = executed.numbers_of.get(function, ())
-            if not numbers or blame.unseen(numbers) or any(blame.of(numbers, one) for one in left):
-                known = self.beneath.setdefault(function, {})
+            for path in self._kept_in(function, executed, blame, left):
+                known = self.left_beneath.setdefault((path, *function), {})
                 for read, state in reads.items():
                     known.setdefault(read, state)
         executed.pending.clear()
         executed.begun.clear()
         self._now_beneath.clear()
+
+    def _kept_in(self, function: tuple[str, str], executed: Executed, blame: Blame, left: Sequence[Left]) -> set[str]:
+        """The files of modules that lead to where a function has left something; its own if it is not known where."""
+        numbers = executed.numbers_of.get(function, ())
+        if not numbers or blame.unseen(numbers):
+            return {function[0]}
+        return {path or function[0] for one in left if blame.of(numbers, one) for path in one.where}
 
     def is_of_project(self, filename: str) -> bool:
         """Whether a file of code is the project's own."""
@@ -220,7 +229,7 @@ class Owners:
 
     def forget(self) -> None:
         """In a fork: what was read before it is somebody else's to tell."""
-        self.everybody, self.modules, self.beneath, self.ran = {}, {}, {}, []
+        self.everybody, self.modules, self.beneath, self.left_beneath, self.ran = {}, {}, {}, {}, []
 
     # ---- reads
 
@@ -386,6 +395,7 @@ class Owners:
             "fixtures": {number: _plain(reads) for number, reads in self.fixtures.items()},
             "items": {index: _plain(reads) for index, reads in self.items.items()},
             "beneath": {function: _plain(reads) for function, reads in self.beneath.items()},
+            "left_beneath": {place: _plain(reads) for place, reads in self.left_beneath.items()},
             "uses": list(self.uses),
             "ran": self.ran,
             "codes": [] if self.executed is None else self.executed.names(),

@@ -1,4 +1,4 @@
-"""Whether a test has left anything behind where another would find it, and under which names.
+"""Whether a test has left anything behind where another would find it.
 
 What a function keeps is there for another test only if something is otherwise behind the test than before it: in what the project's modules,
 wide fixtures and the context lead to (`crates/native/src/traces.rs`). And only what is otherwise by a name that the function puts something under
@@ -18,9 +18,10 @@ import time
 import types
 import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from dx_py_test_runner import _native
+from dx_py_test_runner.inputs.left import ANYTHING, ANYWHERE, UNKNOWN, Change, Left, Naming, attributes_of
 
 _LIMIT = 2_000_000
 """How many references are followed in one look; beyond it, every test counts as one that leaves everything."""
@@ -30,19 +31,6 @@ _SHARE, _FLOOR = 0.15, 0.5
 
 _MANY = 3_000
 """With more than this otherwise, all is."""
-
-_FAR = 64
-"""Through how many objects without names what holds an object is followed."""
-
-WITHIN = "[]"
-"""Behind the name of what something is within, once for each step, up to three times."""
-
-ITS_OBJECT = "~"
-"""Stands for the items of an object of a class that is no plain collection, to its methods."""
-
-ANYTHING, ANY_ATTRIBUTE, ANY_DECORATOR, OTHERS = "*", ".*", "@*", "@?"
-EVERYTHING = frozenset({ANYTHING, ANY_ATTRIBUTE, ANY_DECORATOR})
-"""As names of what is otherwise: whatever, under whatever name."""
 
 _PACKAGES = [
     *("_pytest", "pluggy", "dx_py_test_runner", "hypothesis", "logging", "threading"),
@@ -65,24 +53,6 @@ _PLAIN = [
 ]
 
 
-class Left(NamedTuple):
-    """Something that is otherwise than before."""
-
-    names: frozenset[str]
-    """Under which it was put where it is."""
-    where: frozenset[str]
-    """The files of the modules that lead to it; ``""``: where else, or anywhere."""
-    how: frozenset[str] | None = None
-    """The methods (``[]``: an assignment) by one of which that can have been done; None: by any."""
-
-
-_ANYWHERE = frozenset({""})
-UNKNOWN = Left(EVERYTHING, _ANYWHERE)
-"""Whatever, wherever."""
-
-_Change = tuple[Any, list[str] | None, list[Any] | None, bool]
-
-
 class Traces:
     """What is known of the state of one process that runs tests.
 
@@ -103,8 +73,6 @@ class Traces:
         self._environment: Any = None
         self._context: dict[Any, int] = {}
         self._of_modules: dict[int, dict[str, Any]] = {}
-        self._through_others: list[bool] = []
-        """Of what has changed, whether it is held by an object of others, whose methods change it in ways that have no names here."""
         self._own: set[str] = set()
         self._began = self._spent = 0.0
         self._is_known = False
@@ -156,12 +124,12 @@ class Traces:
         roots = self._roots(fixtures, context)
         found = self._native.look(roots)
         was_known, self._is_known = self._is_known, found is not None
-        left = [Left(frozenset({f".{name}"}), _ANYWHERE) for (_id, name), (_names, was) in self._watched.items() if was != self._seen(_id, name)]
+        left = [Left(frozenset({f".{name}"}), ANYWHERE) for (_id, name), (_names, was) in self._watched.items() if was != self._seen(_id, name)]
         if self._watches_environment and (environment := _environment()) != self._environment:
-            left.append(Left(frozenset({"environ"}), _ANYWHERE))
+            left.append(Left(frozenset({"environ"}), ANYWHERE))
             self._environment = environment
         if self._odd_modules is not None and (odd := _odd_modules()) != self._odd_modules:
-            left.append(Left(frozenset({"modules"}), _ANYWHERE))
+            left.append(Left(frozenset({"modules"}), ANYWHERE))
             self._odd_modules = odd
         now = {variable: id(value) for variable, value in context.items()}
         if now != self._context and was_known:
@@ -228,7 +196,7 @@ class Traces:
             # What an object of a class derived from these has, is not asked for.
             return type(value) is _thread._local or not isinstance(value, _thread._local)
         if kind == "=":
-            names = _NAMES_OF_CLASS.__get__(value) if isinstance(value, type) else _attributes(value)
+            names = _NAMES_OF_CLASS.__get__(value) if isinstance(value, type) else attributes_of(value)
             return bool(names) and self._watch_name(names, path[-1], id(value))
         if isinstance(value, type) or type(value).__module__.partition(".")[0] in _PACKAGES:
             return False
@@ -266,107 +234,17 @@ class Traces:
         found = []
         for variable in variables:
             names = {name for namespace in self._namespaces for name, value in namespace.items() if value is variable}
-            found.append(Left(frozenset(names | {ANYTHING}), _ANYWHERE, frozenset({"set"})))
+            found.append(Left(frozenset(names | {ANYTHING}), ANYWHERE, frozenset({"set"})))
         return found
 
-    def _left_in(self, changes: Sequence[_Change]) -> list[Left]:
+    def _left_in(self, changes: Sequence[Change]) -> list[Left]:
         """Under which names something can have been put into what has changed, and where that is."""
-        names: list[set[str]] = []
-        held = []
-        self._through_others = [False] * len(changes)
-        for number, change in enumerate(changes):
-            found_itself = self._names_in_itself(change)
-            names.append(found_itself or set())
-            if found_itself is None:
-                changed, keys, parts, _is_new = change
-                held.append(_Held(number, changed, None if keys is None else frozenset(f".{key}" for key in keys), ""))
-                if type(changed) is not types.CellType and not _is_collection(changed):
-                    names[-1] |= {ITS_OBJECT, *_attributes_with(changed, parts)}
-        seen = {(one.change, id(one.object)) for one in held}
-        for _ in range(_FAR):
-            if held:
-                held = [one for one in self._climb(held, names) if (one.change, id(one.object)) not in seen]
-                seen.update((one.change, id(one.object)) for one in held)
-        for one in held:
-            names[one.change] |= EVERYTHING
-        found = []
-        all_origins = self._native.origins([one[0] for one in changes])
-        for number, ((changed, *_), known, origins) in enumerate(zip(changes, names, all_origins, strict=True)):
-            if known:
-                where = {self._of_modules[one].get("__file__", "") if one in self._of_modules else "" for one in origins}
-                found.append(Left(frozenset(known), frozenset(where) or _ANYWHERE, None if self._through_others[number] else _WAYS.get(type(changed))))
-        return found
-
-    def _names_in_itself(self, change: _Change) -> set[str] | None:
-        """The names of what has changed if it has some itself; None if it is what holds it that gives it names."""
-        changed, keys, parts, is_new_root = change
-        kind = type(changed)
-        if is_new_root:
-            return set(EVERYTHING)
-        if keys is not None and id(changed) in self._of_modules:
-            return {f".{key}" for key in keys if not _is_submodule(changed, key)}
-        if issubclass(kind, type):
-            return set()  # its namespace has changed, or its bases
-        if kind is types.FunctionType:
-            asked = [key for key in _OF_FUNCTIONS if any(getattr(changed, key, None) is part for part in parts or ())]
-            return {f".{key}" for key in (*_UNASKED, *asked, *changed.__dict__)}
-        if kind is functools._lru_cache_wrapper:
-            return {f"@{changed.__name__}"}
-        if id(changed) in self._locals:
-            return set(EVERYTHING) if keys is None else {f".{key}" for key in keys}
-        return {self._more[id(changed)][1]} if id(changed) in self._more else None
-
-    def _climb(self, held: Sequence[_Held], names: Sequence[set[str]]) -> list[_Held]:
-        """Add the names that objects are held by; gives what holds them without a name."""
-        further: list[_Held] = []
-        for one, holders in zip(held, self._native.holders([one.object for one in held]), strict=True):
-            if id(one.object) in self._locals:
-                names[one.change].update(one.as_attribute or EVERYTHING)
-            elif id(one.object) in self._more:
-                names[one.change].add(self._more[id(one.object)][1] + one.depth)
-            elif not holders:
-                names[one.change] |= EVERYTHING
-            for holder in holders:
-                further += self._held_by(one, holder, names[one.change])
-        return list({(one.change, id(one.object), one.as_attribute, one.depth): one for one in further}.values())
-
-    def _held_by(self, one: _Held, holder: Any, names: set[str]) -> Iterable[_Held]:
-        kind, held = type(holder), one.object
-        if kind is dict:
-            keys = [key for key, value in holder.items() if value is held and type(key) is str]
-            if id(holder) in self._of_modules:
-                names.update(key + one.depth for key in keys)
-            else:
-                yield _Held(one.change, holder, frozenset(key + one.depth for key in keys), _deeper(one.depth))
-        elif kind is functools._lru_cache_wrapper:
-            names.add(f"@{holder.__name__}")
-        elif kind is types.FunctionType:
-            names.add(f"@{holder.__name__}")
-            if holder.__dict__ is held:
-                names.update(one.as_attribute or {ANY_ATTRIBUTE})
-            elif holder.__closure__ is held:
-                names.update(name + one.depth for name in holder.__code__.co_freevars)
-            else:
-                # What a parameter is by default is given to the function like others.
-                names.add(ANYTHING)
-        elif type(held) is types.CellType or kind is types.CellType:
-            yield _Held(one.change, holder, None, one.depth)
-        elif _is_collection(holder):
-            yield _Held(one.change, holder, None, _deeper(one.depth))
-        elif issubclass(kind, type):
-            # It is the namespace of a class.
-            names.update(one.as_attribute or EVERYTHING)
-        else:
-            attributes = _attributes(holder)
-            if attributes is held:
-                names.update(one.as_attribute or EVERYTHING)
-                return
-            found = [*(key for key, value in attributes.items() if value is held), *_slots_with(holder, held)]
-            names.update(key + one.depth for key in found) if found else names.add(ANYTHING)
-            if not found or not self._native.has(kind):
-                # Who calls its methods has other names for it.
-                self._through_others[one.change] = True
-                yield _Held(one.change, holder, None, one.depth)
+        if not self._native.hold():
+            return [UNKNOWN]
+        try:
+            return Naming(self._native, self._of_modules, self._locals, self._more).left_in(changes)
+        finally:
+            self._native.release()
 
     def _modules_of(self, path: str) -> list[Mapping[str, Any]]:
         return [names for names in self._namespaces if names.get("__file__") == path]
@@ -389,7 +267,6 @@ class Traces:
 
 _NAMES_OF_CLASS = type.__dict__["__dict__"]
 
-
 def _at(path: Sequence[str], module: Mapping[str, Any]) -> Any:
     """What a dotted path in a module leads to, as far as it leads through modules; None if there is nothing."""
     value = module.get(path[0], sys.modules.get(path[0]))
@@ -400,43 +277,6 @@ def _at(path: Sequence[str], module: Mapping[str, Any]) -> Any:
     return value
 
 
-_WAYS = {
-    list: frozenset({"[]", "append", "extend", "insert", "__setitem__"}),
-    dict: frozenset({"[]", "setdefault", "update", "__setitem__"}),
-    set: frozenset({"add", "update"}),
-}
-"""How something is put into collections that have no other ways."""
-
-_UNASKED = ("__defaults__", "__kwdefaults__", "__code__")
-"""Attributes of functions that the interpreter tells of when they are asked for."""
-
-_OF_FUNCTIONS = ("__doc__", "__name__", "__qualname__", "__annotations__", "__type_params__", "__module__")
-
-
-def _attributes_with(one: Any, parts: Sequence[Any] | None) -> set[str]:
-    """The names of the attributes of an object that are these *parts*; None, or what is none of them: it may be any."""
-    attributes = _attributes(one)
-    found: set[str] = set()
-    for part in [None] if parts is None else parts:
-        names = {f".{key}" for key, value in attributes.items() if value is part} | {f".{name}" for name in _slots_with(one, part)}
-        if parts is None or not names:
-            return {f".{key}" for key in attributes} or {ANY_ATTRIBUTE}
-        found |= names
-    return found
-
-
-class _Held(NamedTuple):
-    """Something that has changed, or holds something that has."""
-
-    change: int
-    """What has changed, by its number."""
-    object: Any
-    as_attribute: frozenset[str] | None
-    """The names of what is otherwise, if it is the namespace of an object."""
-    depth: str
-    """Behind the names by which it is held: whether it holds what has changed only within."""
-
-
 def _environment() -> list[tuple[Any, Any]]:
     """The variables, but for what pytest says in them of each test; nobody is told that they were looked at."""
     return [item for item in dict.items(os.environ._data) if item[0] != b"PYTEST_CURRENT_TEST"]
@@ -445,43 +285,6 @@ def _environment() -> list[tuple[Any, Any]]:
 def _odd_modules() -> dict[str, int]:
     """What stands in ``sys.modules`` that no import has put there."""
     return {name: id(module) for name, module in sys.modules.items() if not issubclass(type(module), types.ModuleType) or getattr(module.__dict__.get("__spec__"), "name", None) != name}
-
-
-def _is_submodule(namespace: Mapping[str, Any], key: str) -> bool:
-    """Whether a name in a package is that of a module in it, which was loaded."""
-    value = namespace.get(key)
-    return issubclass(type(value), types.ModuleType) and sys.modules.get(f"{namespace.get('__name__')}.{key}") is value
-
-
-def _is_collection(one: Any) -> bool:
-    kind = type(one)
-    return kind in (dict, list, set, tuple, frozenset) or (kind.__module__ == "collections" and kind.__name__ in ("deque", "OrderedDict", "defaultdict", "Counter"))
-
-
-def _attributes(one: Any) -> dict[str, Any]:
-    """The namespace of an object, without asking anybody's code."""
-    for kind in type(one).__mro__:
-        descriptor = kind.__dict__.get("__dict__")
-        if descriptor is not None:
-            found = descriptor.__get__(one) if type(descriptor) is types.GetSetDescriptorType else None
-            return found if type(found) is dict else {}
-    return {}
-
-
-def _slots_with(one: Any, held: Any) -> Iterable[str]:
-    """The names of the slots of an object that hold something."""
-    for kind in type(one).__mro__:
-        for name, member in kind.__dict__.items():
-            if type(member) is types.MemberDescriptorType:
-                try:
-                    if member.__get__(one) is held:
-                        yield name
-                except (AttributeError, TypeError):
-                    continue
-
-
-def _deeper(depth: str) -> str:
-    return (depth + WITHIN)[: 3 * len(WITHIN)]
 
 
 def _each_once(objects: Iterable[Any]) -> list[Any]:

@@ -37,7 +37,7 @@ from dx_py_test_runner.select.texts import Texts
 from dx_py_test_runner.select.world import World
 from dx_py_test_runner.wire import journal
 
-_SCHEMA = "10"
+_SCHEMA = "11"
 """Of what claims say: memories of other ones tell nothing."""
 
 _NEVER_MATTER = frozenset({"numprocesses", "maxprocesses", "no_daemon", "isolation", "affected", "changed", "audit", "why", "history"})
@@ -355,7 +355,7 @@ class Watching:
 def _behind(before: Part, value: Any) -> Part:
     """A worker's part, with what had been read *before* it was forked."""
     reads, needs, modules, installed = value
-    both = {kind: _merged(before.reads[kind], reads[kind]) for kind in ("modules", "beneath")}
+    both = {kind: _merged(before.reads[kind], reads[kind]) for kind in ("modules", "beneath", "left_beneath")}
     everybody = {**before.reads["everybody"], **reads["everybody"]}
     return Part({**reads, **both, "everybody": everybody}, needs, [Loaded(*module) for module in modules], installed)
 

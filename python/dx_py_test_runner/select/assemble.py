@@ -43,7 +43,7 @@ class Part(NamedTuple):
 
     def starts_processes(self) -> bool:
         """Whether anything that it tells of was read by another process."""
-        kinds = ("modules", "fixtures", "items", "beneath")
+        kinds = ("modules", "fixtures", "items", "beneath", "left_beneath")
         groups = [self.reads["everybody"], *(reads for kind in kinds for reads in self.reads[kind].values())]
         return any(kind == owners.PROCESS for reads in groups for kind, _name in reads)
 
@@ -153,9 +153,11 @@ class Assembler:
     def _take_kept(self, part: Part) -> None:
         """What was read or executed beneath a function that may keep it is given to others too: to all who depend on the module."""
         self._module_reads: dict[str, dict[Any, Any]] = {path: dict(reads) for path, reads in part.reads["modules"].items()}
-        for (path, function), reads in part.reads["beneath"].items():
+        beneath = [(path, path, function, reads) for (path, function), reads in part.reads["beneath"].items()]
+        beneath += [(*place, reads) for place, reads in part.reads["left_beneath"].items()]
+        for module, path, function, reads in beneath:
             if function == owners.ANY or self._keeps(path, function):
-                known = self._module_reads.setdefault(path, {})
+                known = self._module_reads.setdefault(module, {})
                 for read, state in reads.items():
                     known.setdefault(read, state)
         of_tests = {test.path for test in self._tests}
@@ -195,6 +197,7 @@ class Assembler:
         paths = {module.path for module in part.modules if module.path.endswith(".py")}
         paths.update(path for path, _name in self._codes)
         paths.update(path for path, _function in part.reads["beneath"])
+        paths.update(path for _module, path, _function in part.reads["left_beneath"])
         found = {path: self._world.outline(path) for path in paths}
         return {path: outline for path, outline in found.items() if outline is not None and outline.level}
 

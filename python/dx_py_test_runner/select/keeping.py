@@ -33,8 +33,10 @@ def keepers_of(outlines: Mapping[str, Outline]) -> Keepers:
     Who gives something to a function that keeps what it is given has it kept, and if it was given it itself, so has whoever
     calls it. Only the last names of what is called are known, so all functions of a name are one.
     """
-    given = _Giving(outlines.values()).functions
+    giving = _Giving(outlines.values())
+    given = giving.functions
     names, in_object, givers, places = {}, {}, {}, {}
+    taken = frozenset(name for found in outlines.values() for name in found.taken)
     own = frozenset(part for found in outlines.values() for name, _body, _signature in found.bodies for part in name.split("."))
     for number, (path, found) in enumerate(outlines.items()):
         levels = {name: _IN_OBJECT if name in found.in_object else _ANYWHERE for name in found.keepers}
@@ -42,11 +44,12 @@ def keepers_of(outlines: Mapping[str, Outline]) -> Keepers:
             levels[one.name] = max(levels.get(one.name, 0), given[number, one.name].level)
         names[path] = frozenset(name for name, level in levels.items() if level)
         givers[path] = {one.name: frozenset(given[number, one.name].to) for one in found.gives if given[number, one.name].to}
-        places[path] = {name: _named(name, frozenset(into), own) for name, into in _with_those_within(found.places).items()}
-        in_object[path] = frozenset(name for name, level in levels.items() if level == _IN_OBJECT)
+        places[path] = {name: _named(name, _of_any(name, into, taken), own) for name, into in _with_those_within(found.places).items()}
+        # A method that is taken from its class may be called with whatever object.
+        in_object[path] = frozenset(name for name, level in levels.items() if level == _IN_OBJECT and name.rpartition(".")[2] not in taken)
     handed = frozenset(name for found in outlines.values() for name in found.handed)
     handing = {path: {name: frozenset(words) for name, words in found.handing} for path, found in outlines.items()}
-    return Keepers(names, in_object, handed, givers, places, handing)
+    return Keepers(names, in_object, handed, givers, places, handing, giving.called_as())
 
 
 def _with_those_within(places: Iterable[tuple[str, Iterable[str]]]) -> dict[str, set[str]]:
@@ -57,6 +60,14 @@ def _with_those_within(places: Iterable[tuple[str, Iterable[str]]]) -> dict[str,
             found.setdefault(name, set()).update(into)
             name = name.rpartition(".<locals>.")[0]
     return found
+
+
+def _of_any(name: str, places: Iterable[str], taken: frozenset[str]) -> frozenset[str]:
+    """*places* of a function; if its name is *taken* from a class, those of its own object may be of any."""
+    if name.rpartition(".")[2] not in taken:
+        return frozenset(places)
+    own = {place: place[1:].partition(".") for place in places if place[0] == "~"}
+    return frozenset({*places} - own.keys() | {f".{attribute}" if dot else "~" for _class, dot, attribute in own.values()})
 
 
 def _named(name: str, places: frozenset[str], own: frozenset[str]) -> frozenset[str]:
@@ -190,6 +201,10 @@ class _Giving:
             news = [caller.has_kept(one, carries=call.carries) for one in whose]
             if any(news):
                 self._new.append(caller)
+
+    def called_as(self) -> dict[str, frozenset[str]]:
+        """Of each class that says how its objects are made, the names of those whose objects are made so."""
+        return {name: frozenset(self._derived(name)) for name in self._makers}
 
     def _derived(self, name: str) -> set[str]:
         """A class and all below it."""

@@ -74,10 +74,12 @@ class Outline(NamedTuple):
     """Classes that derive from others, with the last names of these."""
     places: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Into what its functions put something, in words: ``.name``, an attribute or a variable of a module; ``name``, items of what has this name;
-    ``.*`` and ``*``, of whatever; ``=a.b.c`` and ``#a.b``, the same with the whole path; ``@name``, wherever a decorator puts it.
+    ``.*`` and ``*``, of whatever; ``~C``, ``~C.name``, of its own object; ``=a.b.c`` and ``#a.b``, the same with the whole path; ``@name``, wherever a decorator puts it.
     (`crates/source/src/outline/places.rs`)"""
     handing: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """The names, but for their own, of what its functions, and itself (``""``), give to others, return or bind to other names."""
+    """The names, but for their own, of what its functions, and itself (``""``), give to others, return or put anywhere."""
+    taken: tuple[str, ...] = ()
+    """The last names of what it takes from classes, but for methods that are called with the object of the method around them."""
     loads: tuple[tuple[int, str, tuple[str, ...]], ...] = ()
     """The imports that are done whenever the module is loaded."""
     touches: Touches = Touches()

@@ -158,7 +158,7 @@ impl<'t, 'a> Function<'t, 'a> {
         Self {
             tree,
             id,
-            new: new_names(tree, id),
+            new: new_names(tree, id).0,
             object: Object::of(tree, id, qualname, parts),
             parameters: all.into_iter().filter(|&(name, _)| Some(name) != owner).collect(),
             in_a_row,

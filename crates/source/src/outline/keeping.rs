@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::mentions::aliases;
-use super::tree::{Field, Id, Kind, Tree, STORE};
+use super::tree::{Field, Id, Kind, Tree, LOAD, STORE};
 
 /// Parts of the names of decorators that keep nothing.
 #[rustfmt::skip]
@@ -24,6 +24,9 @@ const PUTTING: [&str; 15] = [
 /// Functions that give something new; as does what begins with a capital letter.
 const MAKERS: [&str; 11] =
     ["dict", "list", "set", "bytearray", "defaultdict", "deque", "sorted", "open", "copy", "deepcopy", "__new__"];
+
+/// Those of them that give what was in something else.
+const COPYING: [&str; 7] = ["dict", "list", "set", "defaultdict", "deque", "sorted", "copy"];
 
 /// Methods whose first argument is new, or is one test's.
 const STARTING: [&str; 5] = ["__init__", "__post_init__", "setUp", "asyncSetUp", "setup_method"];
@@ -158,6 +161,24 @@ pub(super) fn handed(tree: &Tree) -> Vec<String> {
     found.into_iter().map(str::to_owned).collect()
 }
 
+/// The last names of what is taken from classes (names that begin with a capital letter), but for methods that are called with the object of the
+/// method around them: perhaps it is a method, and is called with objects of other classes. Sorted.
+pub(super) fn taken(tree: &Tree) -> Vec<String> {
+    let mut found = BTreeSet::new();
+    for id in tree.within(0).filter(|&id| tree.kind(id) == Kind::Attribute) {
+        let (node, class) = (tree.node(id), tree.last_name(id + 1));
+        let is_class = class.trim_start_matches('_').starts_with(char::is_uppercase);
+        let is_read = node.flag == LOAD;
+        let is_of_object = tree.kind(node.parent) == Kind::Call
+            && node.field == Field::Func
+            && tree.child(node.parent, Field::Args).is_some_and(|given| name_of(tree, given) == Some("self"));
+        if is_class && is_read && !is_of_object {
+            found.insert(node.name().to_owned());
+        }
+    }
+    found.into_iter().collect()
+}
+
 /// Calls outside of functions.
 fn calls_outside<'t>(tree: &'t Tree) -> impl Iterator<Item = Id> + 't {
     let mut id = 0;
@@ -203,12 +224,16 @@ pub(super) fn puts(tree: &Tree, function: Id, qualname: &str, parts: Option<&Has
         while matches!(tree.kind(place), Kind::Attribute | Kind::Subscript) {
             place += 1;
         }
-        match tree.kind(place) {
-            Kind::Constant => continue,
-            Kind::Name if new.get_or_insert_with(|| new_names(tree, function)).contains(tree.node(place).name()) => {
-                continue
+        if tree.kind(place) == Kind::Constant {
+            continue;
+        }
+        if tree.kind(place) == Kind::Name {
+            let (new, holding) = new.get_or_insert_with(|| new_names(tree, function));
+            let name = tree.node(place).name();
+            // What is within it may be older than it is itself.
+            if new.contains(name) && (place == whole || !holding.contains(name)) {
+                continue;
             }
-            _ => {}
         }
         let object = object.get_or_insert_with(|| Object::of(tree, function, qualname, parts));
         if !object.as_ref().is_some_and(|object| object.has(tree, whole)) {
@@ -313,11 +338,12 @@ pub(super) fn place_of(tree: &Tree, id: Id) -> Option<(Id, Id)> {
     }
 }
 
-/// Local names of what was made in a function, and is nobody else's unless it is handed out.
-pub(super) fn new_names<'a>(tree: &Tree<'a>, function: Id) -> HashSet<&'a str> {
+/// Local names of what was made in a function, and is nobody else's unless it is handed out; and those of rows and the like that may hold something
+/// of others.
+pub(super) fn new_names<'a>(tree: &Tree<'a>, function: Id) -> (HashSet<&'a str>, HashSet<&'a str>) {
     let name = tree.node(function).name();
     let of_test = name.starts_with("test");
-    let (mut new, mut shared) = (HashSet::new(), HashSet::new());
+    let (mut new, mut shared, mut holding) = (HashSet::new(), HashSet::new(), HashSet::new());
     let parameters = function + 1;
     let arguments = |field: Field| tree.children_in(parameters, field).map(|argument| tree.node(argument).name());
     new.extend(arguments(Field::VarArg).chain(arguments(Field::KwArg)));
@@ -332,27 +358,49 @@ pub(super) fn new_names<'a>(tree: &Tree<'a>, function: Id) -> HashSet<&'a str> {
         if node.kind == Kind::Name && node.flag == STORE {
             new.insert(node.name());
         } else if !of_test {
-            share(tree, id, &mut shared);
+            share(tree, id, &mut shared, &mut holding);
         }
     }
     new.retain(|name| !shared.contains(name));
-    new
+    (new, holding)
 }
 
-/// The names that a node binds to something that was not made there.
-fn share<'a>(tree: &Tree<'a>, id: Id, shared: &mut HashSet<&'a str>) {
+/// The names that a node binds to something that was not made there, and to what may hold that.
+fn share<'a>(tree: &Tree<'a>, id: Id, shared: &mut HashSet<&'a str>, holding: &mut HashSet<&'a str>) {
     let (targets, source, any_context) = match tree.kind(id) {
         Kind::Assign | Kind::AnnAssign | Kind::NamedExpr => (Field::Target, Field::Value, false),
         Kind::For | Kind::AsyncFor => (Field::Target, Field::Iter, true),
         Kind::WithItem => (Field::OptionalVars, Field::ContextExpr, true),
         _ => return,
     };
-    if tree.child(id, source).is_none_or(|source| is_new(tree, source)) {
-        return;
-    }
+    let Some(source) = tree.child(id, source) else { return };
+    let (is_new, is_whole) = (is_new(tree, source), is_new_within(tree, source));
+    let is_loop = matches!(tree.kind(id), Kind::For | Kind::AsyncFor);
     for target in tree.children_in(id, targets) {
+        let is_part = is_loop || matches!(tree.kind(target), Kind::Tuple | Kind::List);
         let names = tree.within(target).map(|part| tree.node(part)).filter(|part| part.kind == Kind::Name);
-        shared.extend(names.filter(|part| any_context || part.flag == STORE).map(|part| part.name()));
+        let names = names.filter(|part| any_context || part.flag == STORE).map(|part| part.name());
+        if !is_new || (is_part && !is_whole) {
+            shared.extend(names);
+        } else if !is_whole {
+            holding.extend(names);
+        }
+    }
+}
+
+/// Whether what an expression gives was not there before, nor anything that it is made of. An object is taken to be made of new things.
+fn is_new_within(tree: &Tree, value: Id) -> bool {
+    let all_in = |field| tree.children_in(value, field).all(|part| is_new_within(tree, part));
+    match tree.kind(value) {
+        Kind::Constant | Kind::JoinedStr => true,
+        Kind::Await => is_new_within(tree, value + 1),
+        Kind::List | Kind::Tuple | Kind::Set => all_in(Field::Elts),
+        Kind::Dict => all_in(Field::Values),
+        Kind::ListComp | Kind::SetComp | Kind::GeneratorExp => all_in(Field::Elt),
+        Kind::DictComp => all_in(Field::Value),
+        Kind::BinOp => all_in(Field::Left) && all_in(Field::Right),
+        Kind::Call => is_new(tree, value) && (!COPYING.contains(&tree.last_name(value + 1)) || all_in(Field::Args)),
+        _ => false,
     }
 }
 

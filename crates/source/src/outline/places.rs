@@ -14,6 +14,9 @@ const ANYTHING: &str = "*";
 const WITHIN: &str = "[]";
 const DEEP: usize = 3;
 
+/// How an item is put under a key that is a text: nobody puts it into a list in this way.
+const UNDER_A_TEXT: &str = "[str]";
+
 fn at_depth(name: &str, depth: usize) -> String {
     format!("{name}{}", WITHIN.repeat(depth.min(DEEP)))
 }
@@ -24,8 +27,11 @@ const INNER: [&str; 6] = ["get", "setdefault", "values", "items", "__getitem__",
 /// Functions that give the attributes of something as a dictionary.
 const NAMESPACES: [&str; 3] = ["vars", "globals", "locals"];
 
-/// Items of the object that the method is one of.
+/// Before the class: of the object that the method is one of. Alone: of its items, whatever the class.
 const ITS_OBJECT: &str = "~";
+
+/// Functions that see all names of the function that calls them.
+const ALL_NAMES: [&str; 4] = ["locals", "vars", "eval", "exec"];
 
 /// How many assignments a name is followed through.
 const FAR: usize = 5;
@@ -34,8 +40,9 @@ const FAR: usize = 5;
 ///
 /// - `.name`: an attribute, or a variable of a module, of this name;
 /// - `name`: items of what has this name, as an attribute or a variable;
-/// - `~`: items of the object that it is a method of;
-/// - `.*`: attributes of whatever; `*[]`, `*append`, …: items of whatever, and how they are put there;
+/// - `~C`: items of the object that it is a method of, C being the class that it stands in (`~`: perhaps it is called with others); `~C.name`: an
+///   attribute of that object;
+/// - `.*`: attributes of whatever; `*[]`, `*[str]`, `*append`, …: items of whatever, and how they are put there;
 /// - `=a.b.c`, `#a.b`: the same, with the whole path, if it begins with a name that is none of the function's own;
 /// - `name[]`, `name[][]`: the same, of what is within what has this name;
 ///   (`=!`, `#!`: with something that is imported in the function);
@@ -68,12 +75,14 @@ struct Places<'t, 'a> {
     tree: &'t Tree<'a>,
     id: Id,
     parameters: HashMap<&'a str, bool>,
-    /// What local names are bound to, and whether only to a part of it; None for what is not known.
-    bound: HashMap<&'a str, Vec<Option<(Id, bool)>>>,
+    /// What local names are bound to, and how far within it; None for what is not known.
+    bound: HashMap<&'a str, Vec<Option<(Id, usize)>>>,
     /// Local names of what is imported here.
     imported: HashSet<&'a str>,
     /// The name of the object that it is a method of.
     object: Option<&'a str>,
+    /// The class that it stands in, if it is sure to be called with objects of this one.
+    class: Option<&'a str>,
     /// Names of the functions around it.
     around: HashSet<&'a str>,
     found: BTreeSet<String>,
@@ -89,6 +98,7 @@ impl<'t, 'a> Places<'t, 'a> {
             imported: HashSet::new(),
             around: HashSet::new(),
             object: first_parameter_of_method(tree, id),
+            class: class_of_method(tree, id),
             found: BTreeSet::new(),
         };
         one.bind();
@@ -106,11 +116,12 @@ impl<'t, 'a> Places<'t, 'a> {
             };
             let Some(source) = tree.child(id, source) else { continue };
             for target in tree.children_in(id, targets) {
-                let is_part = tree.kind(target) != Kind::Name || matches!(tree.kind(id), Kind::For | Kind::AsyncFor);
+                let is_loop = matches!(tree.kind(id), Kind::For | Kind::AsyncFor);
                 // Parts of a row are within what the row is made from.
                 for part in tree.within(target).filter(|&part| is_stored(tree, part)) {
                     told.insert(part);
-                    self.bound.entry(tree.node(part).name()).or_default().push(Some((source, is_part)));
+                    let steps = steps_between(tree, part, target) + usize::from(is_loop);
+                    self.bound.entry(tree.node(part).name()).or_default().push(Some((source, steps)));
                 }
             }
         }
@@ -153,12 +164,17 @@ impl<'t, 'a> Places<'t, 'a> {
             let node = tree.node(id);
             match node.kind {
                 Kind::Attribute if node.flag == STORE => {
-                    self.found.insert(format!(".{}", node.name()));
+                    let its = self.class.filter(|_| self.is_its_object(id + 1));
+                    let whose = its.map_or_else(String::new, |class| format!("{ITS_OBJECT}{class}"));
+                    self.found.insert(format!("{whose}.{}", node.name()));
                     if let Some(path) = self.path(id) {
                         self.found.insert(format!("={path}"));
                     }
                 }
-                Kind::Subscript if node.flag == STORE => self.put_into(id + 1, "[]", 0, 0),
+                Kind::Subscript if node.flag == STORE => {
+                    let is_text = tree.child(id, Field::Slice).is_some_and(|key| tree.text(key).is_some());
+                    self.put_into(id + 1, if is_text { UNDER_A_TEXT } else { "[]" }, 0, 0);
+                }
                 Kind::Call => self.read_call(id),
                 _ => {}
             }
@@ -204,18 +220,45 @@ impl<'t, 'a> Places<'t, 'a> {
             Kind::Subscript => self.put_into(id + 1, how, depth + 1, far + 1),
             Kind::Starred => self.put_into(id + 1, how, depth, far + 1),
             Kind::Name => self.put_into_name(node.name(), how, depth, far),
-            Kind::Call if is_new(tree, id) => {}
-            Kind::Call => {
-                let called = tree.node(id + 1);
-                if called.kind == Kind::Name && NAMESPACES.contains(&called.name()) {
-                    self.found.insert(ANY_ATTRIBUTE.to_owned());
-                } else if called.kind == Kind::Attribute && INNER.contains(&called.name()) {
-                    self.put_into(id + 2, how, depth + 1, far + 1);
-                } else {
-                    self.anything(how);
+            _ if depth == 0 && is_new(tree, id) => {}
+            Kind::Call => self.put_into_given(id, how, depth, far),
+            Kind::Tuple | Kind::List | Kind::Set => {
+                for part in tree.children_in(id, Field::Elts) {
+                    self.put_into(part, how, depth - 1, far + 1);
                 }
             }
-            _ if is_new(tree, id) => {}
+            _ => self.anything(how),
+        }
+    }
+
+    /// The same, into what a call gives.
+    fn put_into_given(&mut self, id: Id, how: &str, depth: usize, far: usize) {
+        let tree = self.tree;
+        let called = tree.node(id + 1);
+        match called.kind {
+            Kind::Name if NAMESPACES.contains(&called.name()) => {
+                self.found.insert(ANY_ATTRIBUTE.to_owned());
+            }
+            // A new row: of it itself, nobody else has anything.
+            Kind::Name if COPYING.contains(&called.name()) => {
+                for part in tree.children_in(id, Field::Args).filter(|_| depth > 0) {
+                    self.put_into(part, how, depth, far + 1);
+                }
+            }
+            Kind::Name if PAIRING.contains(&called.name()) => {
+                for part in tree.children_in(id, Field::Args).filter(|_| depth > 1) {
+                    self.put_into(part, how, depth - 1, far + 1);
+                }
+            }
+            Kind::Attribute if INNER.contains(&called.name()) => {
+                match called.name() {
+                    "values" => self.put_into(id + 2, how, depth, far + 1),
+                    "items" => self.put_into(id + 2, how, depth.saturating_sub(1), far + 1),
+                    _ => self.put_into(id + 2, how, depth + 1, far + 1),
+                }
+                // It may be a method of the project's.
+                self.anything(how);
+            }
             _ => self.anything(how),
         }
     }
@@ -223,7 +266,7 @@ impl<'t, 'a> Places<'t, 'a> {
     fn put_into_name(&mut self, name: &'a str, how: &str, depth: usize, far: usize) {
         let is_given = self.parameters.contains_key(name);
         if is_given && self.object == Some(name) {
-            self.found.insert(ITS_OBJECT.to_owned());
+            self.found.insert(format!("{ITS_OBJECT}{}", self.class.unwrap_or_default()));
         } else if is_given {
             self.anything(how);
         }
@@ -231,8 +274,7 @@ impl<'t, 'a> Places<'t, 'a> {
             Some(sources) => {
                 for source in sources {
                     match source {
-                        Some((source, false)) => self.put_into(source, how, depth, far + 1),
-                        Some((source, true)) => self.put_into(source, how, depth + 1, far + 1),
+                        Some((source, steps)) => self.put_into(source, how, depth + steps, far + 1),
                         None => self.anything(how),
                     }
                 }
@@ -242,6 +284,22 @@ impl<'t, 'a> Places<'t, 'a> {
                 self.found.insert(at_depth(name, depth));
             }
         }
+    }
+
+    /// Where one of its names is read.
+    fn uses(&self, name: &'t str) -> impl Iterator<Item = Id> + use<'t, 'a> {
+        let tree = self.tree;
+        let is_use = move |id: &Id| {
+            let node = tree.node(*id);
+            node.kind == Kind::Name && node.flag == LOAD && node.name() == name
+        };
+        tree.own_nodes(self.id).filter(is_use)
+    }
+
+    /// Whether an expression is the object that the function is a method of, and nothing else.
+    fn is_its_object(&self, id: Id) -> bool {
+        let node = self.tree.node(id);
+        node.kind == Kind::Name && self.object == Some(node.name()) && !self.bound.contains_key(node.name())
     }
 
     fn anything(&mut self, how: &str) {
@@ -280,6 +338,42 @@ fn first_parameter_of_method<'a>(tree: &Tree<'a>, function: Id) -> Option<&'a st
     is_method.then(|| parameters(tree, function).0.first().copied()).flatten()
 }
 
+/// Methods whose first parameter is the class.
+const OF_CLASSES: [&str; 3] = ["__new__", "__init_subclass__", "__class_getitem__"];
+
+/// Decorators that leave a method one of its object.
+const OF_OBJECTS: [&str; 9] = [
+    "property",
+    "setter",
+    "getter",
+    "deleter",
+    "cached_property",
+    "abstractmethod",
+    "override",
+    "final",
+    "contextmanager",
+];
+
+/// The class that a method stands in; None if it may be called with something else than its objects.
+fn class_of_method<'a>(tree: &Tree<'a>, function: Id) -> Option<&'a str> {
+    first_parameter_of_method(tree, function)?;
+    let is_known = |decorator: Id| OF_OBJECTS.contains(&tree.last_name(decorator));
+    let is_sure = !OF_CLASSES.contains(&tree.node(function).name())
+        && tree.children_in(function, Field::Decorators).all(is_known);
+    is_sure.then(|| tree.node(tree.node(function).parent).name())
+}
+
+/// How many rows there are around a part of a target. A row of the rest is a new one, with parts of the one that it is within.
+fn steps_between(tree: &Tree, mut part: Id, target: Id) -> usize {
+    let mut steps: usize = 0;
+    while part != target {
+        let is_rest = tree.kind(part) == Kind::Starred;
+        part = tree.node(part).parent;
+        steps += usize::from(matches!(tree.kind(part), Kind::Tuple | Kind::List) && !is_rest);
+    }
+    steps
+}
+
 fn is_stored(tree: &Tree, id: Id) -> bool {
     tree.kind(id) == Kind::Name && tree.node(id).flag == STORE
 }
@@ -289,7 +383,7 @@ const ASKING: [&str; 13] =
     ["len", "isinstance", "issubclass", "repr", "str", "bool", "any", "all", "sum", "id", "hash", "type", "print"];
 
 /// For each function, and the module itself (`""`), the names of what it hands on: attributes and variables, none of them its own, that it gives to
-/// others, returns, or binds to another name, or of which it does so with a part. Both sorted.
+/// others, returns, or puts anywhere, or of which it does so with a part, be it under a name of its own. Both sorted.
 ///
 /// Where that is only a part, the name has `[]` behind it, once for each step. What is handed on by nobody is reached by its name alone.
 pub(super) fn handing(tree: &Tree) -> Vec<(String, Vec<String>)> {
@@ -298,7 +392,9 @@ pub(super) fn handing(tree: &Tree) -> Vec<(String, Vec<String>)> {
     functions.sort_unstable();
     // The names of those that others stand in are not only theirs.
     let is_alone = |function: Id| {
-        !tree.within(function).skip(1).any(|id| tree.kind(id).is_function() || tree.kind(id) == Kind::Lambda)
+        !tree.within(function).skip(1).any(|id| {
+            tree.kind(id).is_scope() || (tree.kind(id) == Kind::Name && ALL_NAMES.contains(&tree.node(id).name()))
+        })
     };
     let mut around: Vec<(Id, &str, Option<Places>)> = Vec::new();
     let mut next = functions.into_iter().peekable();
@@ -313,8 +409,8 @@ pub(super) fn handing(tree: &Tree) -> Vec<(String, Vec<String>)> {
         if !matches!(node.kind, Kind::Attribute | Kind::Name) || node.flag != LOAD {
             continue;
         }
-        let Some(depth) = handed_on(tree, id) else { continue };
         let (name, own) = around.last().map_or(("", None), |(_, name, own)| (*name, own.as_ref()));
+        let Some(depth) = handed_on(tree, id, own) else { continue };
         let is_own =
             own.is_some_and(|own| own.bound.contains_key(node.name()) || own.parameters.contains_key(node.name()));
         if node.kind == Kind::Attribute || !is_own {
@@ -325,9 +421,43 @@ pub(super) fn handing(tree: &Tree) -> Vec<(String, Vec<String>)> {
     found.into_iter().map(|(name, handed)| (name.to_owned(), handed.into_iter().collect())).collect()
 }
 
-/// Whether what an expression gives goes anywhere from where it stands; how far within it what does is.
-fn handed_on(tree: &Tree, mut id: Id) -> Option<usize> {
-    let mut depth = 0;
+/// Whether what an expression gives goes anywhere from where it stands, also by names of the function's own; how far within it what does is.
+///
+/// *own*: the function, if all of it is known that its names are used for.
+fn handed_on(tree: &Tree, id: Id, own: Option<&Places>) -> Option<usize> {
+    let mut least: Option<isize> = None;
+    let mut seen: HashSet<(&str, isize)> = HashSet::new();
+    let mut waiting = vec![(id, 0)];
+    while let Some((one, depth)) = waiting.pop() {
+        let (given, bound) = goes(tree, one, depth, own.is_some());
+        least = least.into_iter().chain(given).min();
+        let (Some((target, depth)), Some(own)) = (bound, own) else { continue };
+        for part in tree.within(target) {
+            let node = tree.node(part);
+            let depth = depth + steps_between(tree, part, target) as isize;
+            match node.kind {
+                Kind::Name if node.flag == STORE && own.bound.contains_key(node.name()) => {
+                    let depth = depth.clamp(-(DEEP as isize), DEEP as isize);
+                    let is_new = seen.insert((node.name(), depth));
+                    waiting.extend(own.uses(node.name()).filter(|_| is_new).map(|id| (id, depth)));
+                }
+                // It is somebody else's, too, or kept.
+                Kind::Name | Kind::Attribute | Kind::Subscript if node.flag == STORE => {
+                    least = least.into_iter().chain([depth]).min();
+                }
+                _ => {}
+            }
+        }
+    }
+    least.map(|depth| depth.max(0) as usize)
+}
+
+/// How far within what an expression gives that is that goes away from where it stands; and to what it is bound, at which depth, if *may_be_bound*.
+/// Less than nothing is what a new row has around it.
+fn goes(tree: &Tree, mut id: Id, mut depth: isize, may_be_bound: bool) -> (Option<isize>, Option<(Id, isize)>) {
+    let nothing = (None, None);
+    // Whether it is in a new row, which has the parts of the old one: only these are then given.
+    let mut copied = 0;
     loop {
         let (field, above) = (tree.node(id).field, tree.node(id).parent);
         let node = tree.node(above);
@@ -336,41 +466,54 @@ fn handed_on(tree: &Tree, mut id: Id) -> Option<usize> {
                 let call = node.parent;
                 let is_called = tree.kind(call) == Kind::Call && node.field == Field::Func;
                 if !is_called || !INNER.contains(&node.name()) {
-                    return None;
+                    return nothing;
                 }
-                depth += 1;
+                match node.name() {
+                    "values" => copied = 1,
+                    "items" => (depth, copied) = (depth - 1, 1),
+                    _ => (depth, copied) = (depth + 1, 0),
+                }
                 id = call;
             }
-            Kind::Subscript if field != Field::Value => return None,
-            Kind::Call if field == Field::Func => return None,
+            Kind::Subscript if field != Field::Value => return nothing,
+            Kind::Call if field == Field::Func => return nothing,
             Kind::Call => {
                 let called = tree.node(above + 1);
                 match called.kind {
-                    Kind::Name if ASKING.contains(&called.name()) => return None,
-                    Kind::Name if PASSING.contains(&called.name()) => {
-                        depth += 1;
-                        id = above;
-                    }
+                    Kind::Name if ASKING.contains(&called.name()) => return nothing,
+                    Kind::Name if COPYING.contains(&called.name()) => (id, copied) = (above, 1),
+                    Kind::Name if PAIRING.contains(&called.name()) => (id, depth, copied) = (above, depth - 1, 1),
                     // Of what is added, the parts are in two places from then on.
-                    Kind::Attribute if matches!(called.name(), "update" | "extend") => return Some(depth + 1),
-                    _ => return Some(depth),
+                    Kind::Attribute if matches!(called.name(), "update" | "extend") => return (Some(depth + 1), None),
+                    _ => return (Some(depth + copied), None),
                 }
             }
             Kind::Subscript => {
-                depth += 1;
+                (depth, copied) = (depth + 1, 0);
                 id = above;
             }
-            Kind::BoolOp | Kind::Starred | Kind::NamedExpr | Kind::Await | Kind::Tuple | Kind::List => id = above,
-            Kind::IfExp if field != Field::Test => id = above,
-            Kind::For | Kind::AsyncFor | Kind::Comprehension => return Some(depth + 1),
-            Kind::IfExp | Kind::Compare | Kind::UnaryOp | Kind::BinOp | Kind::If | Kind::While | Kind::Assert => {
-                return None
+            Kind::Assign | Kind::AnnAssign | Kind::For | Kind::AsyncFor if may_be_bound => {
+                let mut targets = tree.children_in(above, Field::Target);
+                let is_loop = matches!(node.kind, Kind::For | Kind::AsyncFor);
+                return match (targets.next(), targets.next()) {
+                    (Some(target), None) => (None, Some((target, depth + isize::from(is_loop)))),
+                    _ => (Some(depth), None),
+                };
             }
-            Kind::Expr | Kind::FormattedValue | Kind::Delete => return None,
-            _ => return Some(depth),
+            Kind::Tuple | Kind::List => {
+                depth -= 1;
+                id = above;
+            }
+            Kind::BoolOp | Kind::Starred | Kind::Await | Kind::BinOp => id = above,
+            Kind::IfExp if field != Field::Test => id = above,
+            Kind::For | Kind::AsyncFor | Kind::Comprehension => return (Some(depth + 1), None),
+            Kind::IfExp | Kind::Compare | Kind::UnaryOp | Kind::If | Kind::While | Kind::Assert => return nothing,
+            Kind::Expr | Kind::FormattedValue | Kind::Delete => return nothing,
+            _ => return (Some(depth + copied), None),
         }
     }
 }
 
-/// Functions that give the parts of what they are given.
-const PASSING: [&str; 8] = ["list", "tuple", "set", "sorted", "reversed", "iter", "enumerate", "zip"];
+/// Functions that give a new row of the parts of what they are given, and those that give one of rows of these.
+const COPYING: [&str; 6] = ["list", "tuple", "set", "sorted", "reversed", "iter"];
+const PAIRING: [&str; 2] = ["enumerate", "zip"];

@@ -176,6 +176,26 @@ for _name, _module in (
     ("an_object_that_is_kept_later", "class Kept:\n    def __init__(self):\n        self.known = compute()\n\n\nKNOWN = []\n\n\ndef get():\n    if not KNOWN:\n        one = Kept()\n        KNOWN.append(one)\n    return KNOWN[0].known\n"),
     ("an_object_deep_within_others", "class Kept:\n    pass\n\n\nKNOWN = {}\n\n\ndef make():\n    one = Kept()\n    one.all = [[Kept()]]\n    one.all[0][0].known = compute()\n    return one\n\n\ndef get():\n    if not KNOWN:\n        KNOWN['one'] = make()\n    return KNOWN['one'].all[0][0].known\n"),
     ("a_counter", "class Kept:\n    count = 0\n\n\ndef get():\n    if not Kept.count:\n        Kept.count += compute()\n    return Kept.count\n"),
+    ("a_list_in_a_named_tuple", "import collections\n\nPair = collections.namedtuple('Pair', 'first')\nONE = Pair([])\n\n\ndef get():\n    if not ONE.first:\n        ONE.first.append(compute())\n    return ONE.first[0]\n"),
+    ("a_list_in_a_tuple_by_a_property", "import collections\n\n\nclass Pair(collections.namedtuple('Pair', 'first')):\n    @property\n    def inner(self):\n        return self[0]\n\n\nONE = Pair([])\n\n\ndef get():\n    if not ONE.inner:\n        ONE.inner.append(compute())\n    return ONE.inner[0]\n"),
+    ("a_new_named_tuple", "import typing\n\n\nclass Pair(typing.NamedTuple):\n    first: list\n\n\nKNOWN = []\n\n\ndef make():\n    return Pair([compute()])\n\n\ndef get():\n    if not KNOWN:\n        KNOWN.append(make())\n    return KNOWN[0].first[0]\n"),
+    ("an_object_by_a_method_of_a_class_above", "class Above:\n    def fill(self):\n        self.known = compute()\n\n\nclass Kept(Above):\n    known = None\n\n\nONE = Kept()\n\n\ndef get():\n    if ONE.known is None:\n        ONE.fill()\n    return ONE.known\n"),
+    ("an_object_by_a_method_of_another_class", "class Other:\n    def fill(self):\n        self.known = compute()\n\n\nclass Kept:\n    known = None\n    fill = Other.fill\n\n\nONE = Kept()\n\n\ndef get():\n    if ONE.known is None:\n        ONE.fill()\n    return ONE.known\n"),
+    ("an_object_that_a_method_is_called_with", "class Other:\n    def fill(self):\n        self.known = compute()\n\n\nclass Kept:\n    known = None\n\n\nONE = Kept()\n\n\ndef get():\n    if ONE.known is None:\n        Other.fill(ONE)\n    return ONE.known\n"),
+    ("a_list_that_is_given_by_other_names", "class Kept:\n    def __init__(self):\n        self.items = []\n\n\nONE = Kept()\n\n\ndef fill(where):\n    where.append(compute())\n\n\ndef get():\n    items = ONE.items\n    for again in (items,):\n        found = again\n        if not found:\n            fill(found)\n    return ONE.items[0]\n"),
+    ("a_dictionary_that_is_given", "KNOWN = {}\n\n\ndef fill(where):\n    where['known'] = compute()\n\n\ndef get():\n    if not KNOWN:\n        fill(KNOWN)\n    return KNOWN['known']\n"),
+    ("an_object_with_items_that_is_given", "class Kept:\n    def __init__(self):\n        self.all = {}\n\n    def __setitem__(self, name, value):\n        self.all[name] = value\n\n\nONE = Kept()\n\n\ndef fill(where):\n    where['known'] = compute()\n\n\ndef get():\n    if not ONE.all:\n        fill(ONE)\n    return ONE.all['known']\n"),
+    ("a_list_by_a_class_below", "KNOWN = []\n\n\nclass Large:\n    def __init__(self, value):\n        KNOWN.append(value)\n\n\nclass Small(Large):\n    def __init__(self, value):\n        super().__init__(value)\n\n\ndef get():\n    if not KNOWN:\n        Small(compute())\n    return KNOWN[0]\n"),
+    ("lists_that_are_values", "KNOWN = {'a': []}\n\n\ndef get():\n    for known in KNOWN.values():\n        if not known:\n            known.append(compute())\n    return KNOWN['a'][0]\n"),
+    ("lists_that_are_counted_and_given", "KNOWN = [[]]\n\n\ndef fill(where):\n    where.append(compute())\n\n\ndef get():\n    for number, known in enumerate(list(KNOWN)):\n        if not known:\n            fill(known)\n    return KNOWN[0][0]\n"),
+    ("lists_of_a_row_made_there", "FIRST, SECOND = [], []\n\n\ndef get():\n    for known in (FIRST, SECOND):\n        if not known:\n            known.append(compute())\n    return SECOND[0]\n"),
+    ("a_list_under_another_name", "FIRST, SECOND = [], []\n\n\ndef get():\n    one, two = FIRST, SECOND\n    if not two:\n        two.append(compute())\n    return SECOND[0]\n"),
+    ("a_list_within_a_new_one", "FIRST = []\n\n\ndef get():\n    all = [FIRST]\n    if not all[0]:\n        all[0].append(compute())\n    return FIRST[0]\n"),
+    ("a_list_of_the_rest", "KNOWN = [0, []]\n\n\ndef get():\n    _, *rest = KNOWN\n    if not rest[0]:\n        rest[0].append(compute())\n    return KNOWN[1][0]\n"),
+    ("a_list_that_a_method_gives", "class Store:\n    def __init__(self):\n        self.all = {'a': []}\n\n    def get(self, name):\n        return self.all[name]\n\n\nSTORE = Store()\n\n\ndef get():\n    if not STORE.get('a'):\n        STORE.get('a').append(compute())\n    return STORE.all['a'][0]\n"),
+    ("an_object_s_list_by_a_property", "class Store:\n    def __init__(self):\n        self.all = []\n\n    @property\n    def inner(self):\n        return self.all\n\n\nSTORE = Store()\n\n\ndef get():\n    if not STORE.inner:\n        STORE.inner.append(compute())\n    return STORE.all[0]\n"),
+    ("an_object_s_dictionary_by_a_setter", "class Store:\n    def __init__(self):\n        self.all = {}\n\n    @property\n    def one(self):\n        return self.all.get('one')\n\n    @one.setter\n    def one(self, value):\n        self.all['one'] = value\n\n\nSTORE = Store()\n\n\ndef get():\n    if STORE.one is None:\n        STORE.one = compute()\n    return STORE.all['one']\n"),
+    ("an_object_s_dictionary_by_its_items", "class Store:\n    def __init__(self):\n        self.all = {}\n\n    def __setitem__(self, name, value):\n        self.all[name] = value\n\n\nSTORE = Store()\n\n\ndef get():\n    if not STORE.all:\n        STORE['one'] = compute()\n    return STORE.all['one']\n"),
     ("a_local_function_s_cache", "import functools\n\n\ndef make():\n    @functools.lru_cache\n    def known():\n        return compute()\n\n    return known\n\n\nget = make()\n"),
 ):
     named(
@@ -191,6 +211,11 @@ named(
         tests__test_first="from app.kept import get\n\n\ndef test_value(record_property):\n    record_property('value', get())\n",
         tests__test_second="from app.kept import get\n\n\ndef test_value(record_property):\n    record_property('value', get())\n",
     ),
+    number_in("app/computing.py", "return "),
+)
+named(
+    "function_whose_result_is_left_in_a_module_that_is_loaded",
+    given_twice(f"{_WITH_COMPUTE}def get():\n    from app import later\n\n    if not later.KNOWN:\n        later.KNOWN.append(compute())\n    return later.KNOWN[0]\n", app__computing="def compute():\n    return 1\n", app__later="KNOWN = []\n"),
     number_in("app/computing.py", "return "),
 )
 named(
