@@ -78,6 +78,7 @@ HANDING = {
     "itself, in a row": ("def f(self):\n    for y in (self.x, 1):\n        g(y)\n", {"x", "x[]", "x[][]", "x[][][]"}),
     "the rest of a row": ("def f(self):\n    y, *z = self.x\n    g(z)\n", {"x", "x[]", "x[][]", "x[][][]"}),
     "parts of a sum": ("def f(self):\n    y = self.x + [1]\n    g(y[0])\n", {"x[]", "x[][]", "x[][][]"}),
+    "in rows around rows": ("def f(self):\n    y = self.x\n    while y:\n        y = (y, 1)\n", set()),
     "by two names": ("def f(self):\n    y = z = self.x\n", {"x", "x[]", "x[][]", "x[][][]"}),
     "by an attribute in a row": ("def f(self):\n    y, self.z = self.x\n", {"x[]", "x[][]", "x[][][]"}),
     "by a name that a class stands in with": ("def f(self):\n    y = self.x\n    class C:\n        z = y\n    return C\n", {"x", "x[]", "x[][]", "x[][][]", "C", "C[]", "C[][]", "C[][][]", "y", "y[]", "y[][]", "y[][][]"}),
