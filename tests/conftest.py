@@ -5,6 +5,11 @@ from __future__ import annotations
 import zlib
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes is up to the machine, and to what runs beside it.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

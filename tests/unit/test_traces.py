@@ -8,6 +8,7 @@ import functools
 import sys
 import threading
 import types
+import unittest.mock
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -29,7 +30,7 @@ class World:
     def __init__(self, text: str) -> None:
         self.module = types.ModuleType("own_kept")
         self.module.__file__ = PATH
-        self.module.__dict__.update(functools=functools, collections=collections, weakref=weakref, threading=threading, contextvars=contextvars)
+        self.module.__dict__.update(functools=functools, collections=collections, weakref=weakref, threading=threading, contextvars=contextvars, unittest=unittest)
         sys.modules["own_kept"] = self.module
         self.run(text)
         self.traces = Traces(lambda path: path.startswith(FOLDER))
@@ -141,6 +142,7 @@ OF_CLASSES = {
     "items": ("class D(dict): pass\nx = D()", "x[1] = 2", {"D", "dict", "object"}),
     "of a method of another class": ("class D: f = C.f\nx = D()", "x.y = 1", {"C", "D", "object"}),
     "of a property of another class": ("class D: g = C.g\nx = D()", "x.y = 1", {"C", "D", "object"}),
+    "of a class that has something that answers anything": ("class D:\n  f = C.f\n  g = unittest.mock.Mock()\nx = D()", "x.y = 1", {"C", "D", "object"}),
     "an attribute of a class": ("x = C()", "C.y = 1", None),
     "an attribute of a function": ("def f(): pass", "f.y = 1", None),
     "a variable": ("x = 1", "x = 2", None),
@@ -150,7 +152,8 @@ OF_CLASSES = {
 @pytest.mark.parametrize(("before", "does", "classes"), OF_CLASSES.values(), ids=OF_CLASSES)
 def test_whose_methods_can_have_left_it(before: str, does: str, classes: set[str] | None) -> None:
     world = World("class A: __slots__ = ()\nclass B: pass\nclass C(B, A):\n    def f(self): pass\n    g = property(f)\n" + before)
-    for one in world.left(does):
+    assert (left := world.left(does))
+    for one in left:
         assert (one.owners and one.owners - {""}) == classes
 
 

@@ -251,11 +251,21 @@ def _classes_of(one: Any) -> set[str]:
     for base in type(one).__mro__:
         found.add(base.__name__)
         for value in base.__dict__.values():
-            # Of what stands around a method, and of properties.
-            for part in (value, getattr(value, "__func__", None), getattr(value, "fget", None), getattr(value, "fset", None)):
-                if type(part) is types.FunctionType:
-                    found.add(part.__qualname__.rpartition(".")[0].rpartition(".")[2])
+            found.update(part.__qualname__.rpartition(".")[0].rpartition(".")[2] for part in _functions_of(value))
     return found
+
+
+def _functions_of(value: Any) -> list[types.FunctionType]:
+    """The functions that an attribute of a class is made of. What is unknown is not asked."""
+    kind = type(value)
+    parts = [value]
+    if kind in (staticmethod, classmethod):
+        parts = [value.__func__]
+    elif kind is property:
+        parts = [value.fget, value.fset, value.fdel]
+    elif kind is functools.cached_property:
+        parts = [value.func]
+    return [part for part in parts if type(part) is types.FunctionType]
 
 
 def _is_collection(one: Any) -> bool:
