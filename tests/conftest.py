@@ -12,6 +12,10 @@ settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 
+TURNS = 3
+"""In one of so many turns each case is run."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("parts")
     group.addoption("--shard", metavar="I/N", type=shard, help="run the I-th of N parts; cases stay together")
@@ -75,7 +79,7 @@ def in_turn(item: pytest.Item, turn: int | None) -> bool:
     """Whether *item* is always run, or in this turn."""
     if turn is None or not hasattr(item, "callspec") or not item.nodeid.startswith(("tests/processes/", "tests/spec/test_spec.py")):
         return True
-    return (key_of(item) // 4 + turn) % 3 == 0
+    return (key_of(item) // 4 + turn) % TURNS == 0
 
 
 def mode_of(item: pytest.Item) -> str | None:
@@ -95,5 +99,5 @@ def chosen(items: list[pytest.Item], modes: list[list[str]], turn: int) -> set[p
         for alternatives in modes:
             possible = [name for name in alternatives if name in its]
             if possible:
-                kept.add(its[possible[(zlib.crc32(case.encode()) + turn) // 2 % len(possible)]])
+                kept.add(its[possible[(zlib.crc32(case.encode()) + turn // TURNS) % len(possible)]])
     return kept

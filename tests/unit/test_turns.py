@@ -1,4 +1,4 @@
-"""What is run in turns is run in one of two, and each behaviour case comes to all of its modes."""
+"""What is run in turns is run in one of three, and each behaviour case comes to all of its modes."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def cases():
     ]
 
 
-def test_one_of_two_turns_has_an_item_and_all_modes_of_a_case_go_together(parts):
+def test_one_of_three_turns_has_an_item_and_all_modes_of_a_case_go_together(parts):
     items = cases()
-    turns = [{item.nodeid for item in items if parts.in_turn(item, turn)} for turn in (7, 8)]
-    assert turns[0] | turns[1] == {item.nodeid for item in items}
-    assert not turns[0] & turns[1]
+    turns = [{item.nodeid for item in items if parts.in_turn(item, turn)} for turn in range(7, 7 + parts.TURNS)]
+    assert set().union(*turns) == {item.nodeid for item in items}
+    assert sum(map(len, turns)) == len(items)
     for turn in turns:
-        assert 40 < len(turn) < 140, "about one half"
+        assert 30 < len(turn) < 90, "about a third"
         assert {item.nodeid for item in items if item.nodeid.rpartition("/")[0] in {name.rpartition("/")[0] for name in turn}} == turn
 
 
@@ -53,7 +53,7 @@ def test_what_has_no_parameters_or_starts_no_processes_is_in_every_turn(parts):
 
 def test_in_its_turns_a_case_comes_to_all_of_its_modes(parts):
     items = cases()
-    seen = {item.nodeid for turn in range(6) for item in parts.chosen(items, [MODES], turn) if parts.in_turn(item, turn)}
+    seen = {item.nodeid for turn in range(parts.TURNS * len(MODES)) for item in parts.chosen(items, [MODES], turn) if parts.in_turn(item, turn)}
     assert seen == {item.nodeid for item in items}
     for turn in (0, 1):
         assert len(parts.chosen(items, [MODES], turn)) == 60, "one mode each"
