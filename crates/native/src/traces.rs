@@ -1,4 +1,5 @@
-//! Whether what a project's modules lead to is as it was when it was looked at last. Nothing is held, made or called for that.
+//! Whether what a project's modules lead to is as it was when it was looked at last. Nothing is made or called for that, and
+//! nothing is held from one look to the next.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{c_int, c_ulong, c_void};

@@ -129,6 +129,7 @@ fn outline_parsed(text: &str, lossy: &[usize], minor: u8) -> Option<Outline> {
     let (level, bodies) = digest::level_and_bodies(&tree);
     let own = keeping::own_parts(&tree);
     let (keepers, in_object) = keeping::keepers(&tree, &own);
+    let names_of = places::own_names(&tree);
     Some(Outline {
         imports,
         names,
@@ -140,8 +141,8 @@ fn outline_parsed(text: &str, lossy: &[usize], minor: u8) -> Option<Outline> {
         handed: keeping::handed(&tree),
         gives: giving::gives(&tree, &own),
         derived: giving::derived(&tree),
-        places: places::places(&tree),
-        handing: places::handing(&tree),
+        places: places::places(&tree, &names_of),
+        handing: places::handing(&tree, &names_of),
         taken: keeping::taken(&tree),
         loads: mentions::certain_imports(&tree),
         touches: touching::touches(&tree),

@@ -83,7 +83,7 @@ def may_have_left(places: Collection[str] | None, left: Left, handed: Collection
     if places is None or names >= EVERYTHING:
         return bool(names)
     if left.owners is not None or any(place[0] == ITS_OBJECT for place in places):
-        places = {found for place in places if (found := _as_of_any(place, left.owners))}
+        places = {found for place in places if (found := as_of_any(place, left.owners))}
     puts_anything = any(place[0] == ANYTHING and (left.how is None or place[1:] in left.how) for place in places)
     # What a method or a property of the project's gives may be anything that somebody hands on.
     puts_anything = puts_anything or any(place[0] not in ".=#@!~*" and place.partition("[")[0] in own for place in places)
@@ -104,7 +104,7 @@ def may_have_left(places: Collection[str] | None, left: Left, handed: Collection
     return False
 
 
-def _as_of_any(place: str, owners: Collection[str] | None) -> str:
+def as_of_any(place: str, owners: Collection[str] | None = None) -> str:
     """What a place of a method's own object is called if it is one of any object; empty if that object is of none of the classes that are *owners*."""
     if place[0] != ITS_OBJECT:
         return place

@@ -13,6 +13,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import CodeType, FrameType, MappingProxyType
 from typing import Any, NamedTuple
 
+from dx_py_test_runner.inputs.blame import as_of_any
+
 _TOOL = 4
 _NAME = "dx-py"
 
@@ -105,8 +107,8 @@ class Executed:
         self.gives_to: dict[int, frozenset[str]] = {}
         """Of codes that have something kept by others, the last names of these."""
         self.numbers_by_name: dict[str, list[int]] = {}
-        """The numbers of codes by their last names; ``""``: of those that make objects."""
-        self._makers: list[tuple[int, str]] = []
+        """The numbers of codes by their last names, without those that make objects."""
+        self._makers: dict[int, str] = {}
         """Those, with their classes."""
         self._makers_by_name: dict[str, set[int]] = {}
         """The same by the names that they may be called by."""
@@ -169,12 +171,13 @@ class Executed:
             if not code.co_flags & _OF_FUNCTION:
                 continue  # a class
             last = name.rpartition(".")[2]
-            self.numbers_by_name.setdefault(last if last not in MAKING else "", []).append(number)
             if last in MAKING:
-                self._makers.append((number, name.rpartition(".")[0].rpartition(".")[2]))
+                self._makers[number] = name.rpartition(".")[0].rpartition(".")[2]
+            else:
+                self.numbers_by_name.setdefault(last, []).append(number)
         # Who makes an object calls its class, or one below; and of these there may be more now.
         self._makers_by_name = {}
-        for number, owner in self._makers:
+        for number, owner in self._makers.items():
             for called in known.made.get(owner, (owner,)):
                 self._makers_by_name.setdefault(called, set()).add(number)
         self._judged = len(self._codes)
@@ -315,7 +318,7 @@ class Executed:
         """The codes that a code may have given something to that keep it, and that were begun in this test."""
         for name in self.gives_to.get(number, ()):
             found: Collection[int] = {*self.numbers_by_name.get(name, ()), *self._makers_by_name.get(name, ())}
-            yield from self.begun.intersection(found or self.numbers_by_name.get("", ()))
+            yield from self.begun.intersection(found or self._makers)
         for name in {name for place in self.places.get(number) or () for name in _asked_by(place)}:
             yield from self.begun.intersection(self.numbers_by_name.get(name, ()))
 
@@ -331,8 +334,8 @@ def _asked_by(place: str) -> Sequence[str]:
     """The methods that are called, without being named, when something is put into a *place*."""
     if place[0] in "=#@!":
         return ()
-    whose, dot, attribute = place.partition(".")
-    return (attribute, "__setattr__", "__set__") if dot and whose[:1] in ("", "~") else ("__setitem__",)
+    place = as_of_any(place)
+    return (place[1:], "__setattr__", "__set__") if place[0] == "." else ("__setitem__",)
 
 
 def owner_of(qualname: str) -> str:

@@ -101,7 +101,7 @@ class Naming:
     def _is_part_of(self, change: Change, changed_ones: Collection[int]) -> bool:
         """Whether something was made as it is, and has been put into others that are otherwise, too: these have names."""
         one, _keys, _parts, is_new_root = change
-        if is_new_root or not (type(one) in (tuple, frozenset, re.Pattern) or _is_tuple(one)):
+        if is_new_root or not (type(one) in (frozenset, re.Pattern) or _is_tuple(one)):
             return False
         (holders,) = self._native.holders([one])
         return bool(holders) and all(id(holder) in changed_ones for holder in holders)

@@ -145,30 +145,30 @@ class Owners:
     def _take(self, executed: Executed, left: Sequence[Left]) -> None:
         """Of what is pending, what may be among what was *left*."""
         blame = Blame(executed, {number for number, is_seen in self._watched.items() if not is_seen})
-        places = {keeper for _number, keeper in executed.pending}
-        whence: dict[str, set[int]] = {NOBODY: blame.unseen(places)}
-        for one in left:
-            guilty = blame.of(places, one)
-            for path in one.where:
+        numbers = {keeper for _number, keeper in executed.pending}
+        numbers.update(number for function in self._now_beneath for number in executed.numbers_of.get(function, ()))
+        unseen = blame.unseen(numbers)
+        blamed = [(one.where, blame.of(numbers, one)) for one in left]
+        whence: dict[str, set[int]] = {NOBODY: set(unseen)}
+        for where, guilty in blamed:
+            for path in where:
                 whence.setdefault(path, set()).update(guilty)
         for path, guilty in whence.items():
             if guilty:
                 executed.callers.setdefault(path, set()).update(pair for pair in executed.pending if pair[1] in guilty)
         for function, reads in self._now_beneath.items():
-            for path in self._kept_in(function, executed, blame, left):
+            its = executed.numbers_of.get(function, ())
+            if not its or not unseen.isdisjoint(its):
+                places = {function[0]}
+            else:
+                places = {path or function[0] for where, guilty in blamed if not guilty.isdisjoint(its) for path in where}
+            for path in places:
                 known = self.left_beneath.setdefault((path, *function), {})
                 for read, state in reads.items():
                     known.setdefault(read, state)
         executed.pending.clear()
         executed.begun.clear()
         self._now_beneath.clear()
-
-    def _kept_in(self, function: tuple[str, str], executed: Executed, blame: Blame, left: Sequence[Left]) -> set[str]:
-        """The files of modules that lead to where a function has left something; its own if it is not known where."""
-        numbers = executed.numbers_of.get(function, ())
-        if not numbers or blame.unseen(numbers):
-            return {function[0]}
-        return {path or function[0] for one in left if blame.of(numbers, one) for path in one.where}
 
     def is_of_project(self, filename: str) -> bool:
         """Whether a file of code is the project's own."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from dx_py_test_runner.inputs.blame import as_of_any
 from dx_py_test_runner.inputs.executed import MAKING, Keepers, owner_of
 from dx_py_test_runner.select.outline import Call, Gives, Outline
 
 _IN_OBJECT, _ANYWHERE = 1, 2
 """As in :class:`~dx_py_test_runner.select.outline.Gives`."""
+
 
 def keeps(name: str, known: frozenset[str], given: frozenset[str] = frozenset()) -> bool:
     """Whether the code of this qualified name may keep something.
@@ -44,8 +46,9 @@ def keepers_of(outlines: Mapping[str, Outline]) -> Keepers:
             levels[one.name] = max(levels.get(one.name, 0), given[number, one.name].level)
         names[path] = frozenset(name for name, level in levels.items() if level)
         givers[path] = {one.name: frozenset(given[number, one.name].to) for one in found.gives if given[number, one.name].to}
-        places[path] = {name: _named(name, _of_any(name, into, taken), own) for name, into in _with_those_within(found.places).items()}
         # A method that is taken from its class may be called with whatever object.
+        into = {name: map(as_of_any, where) if name.rpartition(".")[2] in taken else where for name, where in _with_those_within(found.places).items()}
+        places[path] = {name: _named(name, frozenset(where), own) for name, where in into.items()}
         in_object[path] = frozenset(name for name, level in levels.items() if level == _IN_OBJECT and name.rpartition(".")[2] not in taken)
     handed = frozenset(name for found in outlines.values() for name in found.handed)
     handing = {path: {name: frozenset(words) for name, words in found.handing} for path, found in outlines.items()}
@@ -60,14 +63,6 @@ def _with_those_within(places: Iterable[tuple[str, Iterable[str]]]) -> dict[str,
             found.setdefault(name, set()).update(into)
             name = name.rpartition(".<locals>.")[0]
     return found
-
-
-def _of_any(name: str, places: Iterable[str], taken: frozenset[str]) -> frozenset[str]:
-    """*places* of a function; if its name is *taken* from a class, those of its own object may be of any."""
-    if name.rpartition(".")[2] not in taken:
-        return frozenset(places)
-    own = {place: place[1:].partition(".") for place in places if place[0] == "~"}
-    return frozenset({*places} - own.keys() | {f".{attribute}" if dot else "~" for _class, dot, attribute in own.values()})
 
 
 def _named(name: str, places: frozenset[str], own: frozenset[str]) -> frozenset[str]:

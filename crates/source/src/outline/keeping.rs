@@ -33,7 +33,7 @@ const STARTING: [&str; 5] = ["__init__", "__post_init__", "setUp", "asyncSetUp",
 
 /// Decorators of what is given no object of its class, and methods that are given none without one.
 const OF_CLASS: [&str; 2] = ["staticmethod", "classmethod"];
-const OF_CLASS_ITSELF: [&str; 3] = ["__new__", "__init_subclass__", "__class_getitem__"];
+pub(super) const OF_CLASS_ITSELF: [&str; 3] = ["__new__", "__init_subclass__", "__class_getitem__"];
 
 /// Whether a method of this name puts something into what it is called on.
 pub(super) fn puts_something(method: &str) -> bool {
@@ -130,7 +130,7 @@ fn names_in_class<'a>(tree: &Tree<'a>, class: Id) -> Vec<&'a str> {
         .collect()
 }
 
-fn first_parameter<'a>(tree: &Tree<'a>, function: Id) -> Option<&'a str> {
+pub(super) fn first_parameter<'a>(tree: &Tree<'a>, function: Id) -> Option<&'a str> {
     [Field::PosOnly, Field::Positional]
         .into_iter()
         .find_map(|field| tree.child(function + 1, field))

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::keeping::{is_new, parameters, puts_something, unknown_decorators, wrapped};
+use super::keeping::{
+    first_parameter, is_new, parameters, puts_something, unknown_decorators, wrapped, OF_CLASS_ITSELF,
+};
 use super::mentions::aliases;
 use super::tree::{Field, Id, Kind, Tree, Value, LOAD, STORE};
 
@@ -47,15 +49,13 @@ const FAR: usize = 5;
 /// - `name[]`, `name[][]`: the same, of what is within what has this name;
 ///   (`=!`, `#!`: with something that is imported in the function);
 /// - `@a.b`: wherever the decorator of this name puts what it gives (`@?`: it has no name); `@*`: it is given to somebody.
-pub(super) fn places(tree: &Tree) -> Vec<(String, Vec<String>)> {
+pub(super) fn places(tree: &Tree, all: &HashMap<Id, Own>) -> Vec<(String, Vec<String>)> {
     let mut found: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let handed = wrapped(tree);
     for one in &tree.functions {
-        let mut places = Places::of(tree, one.id);
-        let around = tree.functions.iter().filter(|outer| outer.id < one.id && tree.node(outer.id).end > one.id);
-        for outer in around.map(|outer| Places::of(tree, outer.id)) {
-            places.around.extend(outer.bound.into_keys().chain(outer.parameters.into_keys()));
-        }
+        let outer = tree.functions.iter().filter(|outer| outer.id < one.id && tree.node(outer.id).end > one.id);
+        let names = outer.flat_map(|outer| all[&outer.id].names()).collect();
+        let mut places = Places { own: &all[&one.id], around: names, found: BTreeSet::new() };
         places.read();
         for decorator in unknown_decorators(tree, one.id) {
             let called = if tree.kind(decorator) == Kind::Call { decorator + 1 } else { decorator };
@@ -71,7 +71,8 @@ pub(super) fn places(tree: &Tree) -> Vec<(String, Vec<String>)> {
     found.map(|(name, places)| (name.to_owned(), places.into_iter().collect())).collect()
 }
 
-struct Places<'t, 'a> {
+/// A function, with the names that are its own.
+pub(super) struct Own<'t, 'a> {
     tree: &'t Tree<'a>,
     id: Id,
     parameters: HashMap<&'a str, bool>,
@@ -83,12 +84,14 @@ struct Places<'t, 'a> {
     object: Option<&'a str>,
     /// The class that it stands in, if it is sure to be called with objects of this one.
     class: Option<&'a str>,
-    /// Names of the functions around it.
-    around: HashSet<&'a str>,
-    found: BTreeSet<String>,
 }
 
-impl<'t, 'a> Places<'t, 'a> {
+/// All functions of a file, by their nodes.
+pub(super) fn own_names<'t, 'a>(tree: &'t Tree<'a>) -> HashMap<Id, Own<'t, 'a>> {
+    tree.functions.iter().map(|one| (one.id, Own::of(tree, one.id))).collect()
+}
+
+impl<'t, 'a> Own<'t, 'a> {
     fn of(tree: &'t Tree<'a>, id: Id) -> Self {
         let mut one = Self {
             tree,
@@ -96,13 +99,19 @@ impl<'t, 'a> Places<'t, 'a> {
             parameters: parameters(tree, id).1,
             bound: HashMap::new(),
             imported: HashSet::new(),
-            around: HashSet::new(),
             object: first_parameter_of_method(tree, id),
             class: class_of_method(tree, id),
-            found: BTreeSet::new(),
         };
         one.bind();
         one
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.bound.contains_key(name) || self.parameters.contains_key(name)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &'a str> + use<'_, 't, 'a> {
+        self.bound.keys().chain(self.parameters.keys()).copied()
     }
 
     fn bind(&mut self) {
@@ -155,16 +164,42 @@ impl<'t, 'a> Places<'t, 'a> {
             .collect()
     }
 
-    fn read(&mut self) {
+    /// Where one of its names is read.
+    fn uses(&self, name: &'t str) -> impl Iterator<Item = Id> + use<'t, 'a> {
         let tree = self.tree;
-        for name in self.declared() {
+        let is_use = move |id: &Id| {
+            let node = tree.node(*id);
+            node.kind == Kind::Name && node.flag == LOAD && node.name() == name
+        };
+        tree.own_nodes(self.id).filter(is_use)
+    }
+
+    /// Whether an expression is the object that the function is a method of, and nothing else.
+    fn is_its_object(&self, id: Id) -> bool {
+        let node = self.tree.node(id);
+        node.kind == Kind::Name && self.object == Some(node.name()) && !self.bound.contains_key(node.name())
+    }
+}
+
+/// Finds the places of one function.
+struct Places<'o, 't, 'a> {
+    own: &'o Own<'t, 'a>,
+    /// Names of the functions around it.
+    around: HashSet<&'a str>,
+    found: BTreeSet<String>,
+}
+
+impl<'a> Places<'_, '_, 'a> {
+    fn read(&mut self) {
+        let tree = self.own.tree;
+        for name in self.own.declared() {
             self.found.extend([format!(".{name}"), name.to_owned()]);
         }
-        for id in tree.own_nodes(self.id) {
+        for id in tree.own_nodes(self.own.id) {
             let node = tree.node(id);
             match node.kind {
                 Kind::Attribute if node.flag == STORE => {
-                    let its = self.class.filter(|_| self.is_its_object(id + 1));
+                    let its = self.own.class.filter(|_| self.own.is_its_object(id + 1));
                     let whose = its.map_or_else(String::new, |class| format!("{ITS_OBJECT}{class}"));
                     self.found.insert(format!("{whose}.{}", node.name()));
                     if let Some(path) = self.path(id) {
@@ -182,7 +217,7 @@ impl<'t, 'a> Places<'t, 'a> {
     }
 
     fn read_call(&mut self, id: Id) {
-        let tree = self.tree;
+        let tree = self.own.tree;
         let called = tree.node(id + 1);
         let is_setting = match called.kind {
             Kind::Name => called.name() == "setattr",
@@ -202,7 +237,7 @@ impl<'t, 'a> Places<'t, 'a> {
 
     /// Something is put into what *id* gives, or, with a *depth*, into what is within that.
     fn put_into(&mut self, id: Id, how: &str, depth: usize, far: usize) {
-        let tree = self.tree;
+        let tree = self.own.tree;
         if far == 0 {
             if let Some(path) = self.path(id) {
                 self.found.insert(format!("#{path}"));
@@ -233,7 +268,7 @@ impl<'t, 'a> Places<'t, 'a> {
 
     /// The same, into what a call gives.
     fn put_into_given(&mut self, id: Id, how: &str, depth: usize, far: usize) {
-        let tree = self.tree;
+        let tree = self.own.tree;
         let called = tree.node(id + 1);
         match called.kind {
             Kind::Name if NAMESPACES.contains(&called.name()) => {
@@ -264,15 +299,15 @@ impl<'t, 'a> Places<'t, 'a> {
     }
 
     fn put_into_name(&mut self, name: &'a str, how: &str, depth: usize, far: usize) {
-        let is_given = self.parameters.contains_key(name);
-        if is_given && self.object == Some(name) {
-            self.found.insert(format!("{ITS_OBJECT}{}", self.class.unwrap_or_default()));
+        let is_given = self.own.parameters.contains_key(name);
+        if is_given && self.own.object == Some(name) {
+            self.found.insert(format!("{ITS_OBJECT}{}", self.own.class.unwrap_or_default()));
         } else if is_given {
             self.anything(how);
         }
-        match self.bound.get(name).cloned() {
+        match self.own.bound.get(name) {
             Some(sources) => {
-                for source in sources {
+                for &source in sources {
                     match source {
                         Some((source, steps)) => self.put_into(source, how, depth + steps, far + 1),
                         None => self.anything(how),
@@ -286,22 +321,6 @@ impl<'t, 'a> Places<'t, 'a> {
         }
     }
 
-    /// Where one of its names is read.
-    fn uses(&self, name: &'t str) -> impl Iterator<Item = Id> + use<'t, 'a> {
-        let tree = self.tree;
-        let is_use = move |id: &Id| {
-            let node = tree.node(*id);
-            node.kind == Kind::Name && node.flag == LOAD && node.name() == name
-        };
-        tree.own_nodes(self.id).filter(is_use)
-    }
-
-    /// Whether an expression is the object that the function is a method of, and nothing else.
-    fn is_its_object(&self, id: Id) -> bool {
-        let node = self.tree.node(id);
-        node.kind == Kind::Name && self.object == Some(node.name()) && !self.bound.contains_key(node.name())
-    }
-
     fn anything(&mut self, how: &str) {
         self.found.insert(format!("{ANYTHING}{how}"));
     }
@@ -310,15 +329,13 @@ impl<'t, 'a> Places<'t, 'a> {
     fn path(&self, mut id: Id) -> Option<String> {
         let mut names = Vec::new();
         loop {
-            let node = self.tree.node(id);
+            let node = self.own.tree.node(id);
             match node.kind {
                 Kind::Attribute => names.push(node.name()),
                 Kind::Subscript => names.clear(),
-                Kind::Name if self.imported.contains(node.name()) => return Some("!".to_owned()),
+                Kind::Name if self.own.imported.contains(node.name()) => return Some("!".to_owned()),
                 Kind::Name if self.around.contains(node.name()) => return None,
-                Kind::Name if self.bound.contains_key(node.name()) || self.parameters.contains_key(node.name()) => {
-                    return None
-                }
+                Kind::Name if self.own.has(node.name()) => return None,
                 Kind::Name => {
                     names.push(node.name());
                     names.reverse();
@@ -335,11 +352,8 @@ fn first_parameter_of_method<'a>(tree: &Tree<'a>, function: Id) -> Option<&'a st
     let is_static = |decorator: Id| tree.last_name(decorator) == "staticmethod";
     let is_method = tree.kind(tree.node(function).parent) == Kind::ClassDef
         && !tree.children_in(function, Field::Decorators).any(is_static);
-    is_method.then(|| parameters(tree, function).0.first().copied()).flatten()
+    is_method.then(|| first_parameter(tree, function)).flatten()
 }
-
-/// Methods whose first parameter is the class.
-const OF_CLASSES: [&str; 3] = ["__new__", "__init_subclass__", "__class_getitem__"];
 
 /// Decorators that leave a method one of its object.
 const OF_OBJECTS: [&str; 9] = [
@@ -358,7 +372,7 @@ const OF_OBJECTS: [&str; 9] = [
 fn class_of_method<'a>(tree: &Tree<'a>, function: Id) -> Option<&'a str> {
     first_parameter_of_method(tree, function)?;
     let is_known = |decorator: Id| OF_OBJECTS.contains(&tree.last_name(decorator));
-    let is_sure = !OF_CLASSES.contains(&tree.node(function).name())
+    let is_sure = !OF_CLASS_ITSELF.contains(&tree.node(function).name())
         && tree.children_in(function, Field::Decorators).all(is_known);
     is_sure.then(|| tree.node(tree.node(function).parent).name())
 }
@@ -386,7 +400,7 @@ const ASKING: [&str; 13] =
 /// others, returns, or puts anywhere, or of which it does so with a part, be it under a name of its own. Both sorted.
 ///
 /// Where that is only a part, the name has `[]` behind it, once for each step. What is handed on by nobody is reached by its name alone.
-pub(super) fn handing(tree: &Tree) -> Vec<(String, Vec<String>)> {
+pub(super) fn handing(tree: &Tree, all: &HashMap<Id, Own>) -> Vec<(String, Vec<String>)> {
     let mut found: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let mut functions: Vec<(Id, &str)> = tree.functions.iter().map(|one| (one.id, one.qualname.as_str())).collect();
     functions.sort_unstable();
@@ -396,23 +410,22 @@ pub(super) fn handing(tree: &Tree) -> Vec<(String, Vec<String>)> {
             tree.kind(id).is_scope() || (tree.kind(id) == Kind::Name && ALL_NAMES.contains(&tree.node(id).name()))
         })
     };
-    let mut around: Vec<(Id, &str, Option<Places>)> = Vec::new();
+    let mut around: Vec<(Id, &str, Option<&Own>)> = Vec::new();
     let mut next = functions.into_iter().peekable();
     for id in tree.within(0) {
         while around.last().is_some_and(|one| tree.node(one.0).end <= id) {
             around.pop();
         }
         if let Some((function, name)) = next.next_if(|&(function, _)| function == id) {
-            around.push((function, name, is_alone(function).then(|| Places::of(tree, function))));
+            around.push((function, name, is_alone(function).then(|| &all[&function])));
         }
         let node = tree.node(id);
         if !matches!(node.kind, Kind::Attribute | Kind::Name) || node.flag != LOAD {
             continue;
         }
-        let (name, own) = around.last().map_or(("", None), |(_, name, own)| (*name, own.as_ref()));
+        let (name, own) = around.last().map_or(("", None), |&(_, name, own)| (name, own));
         let Some(depth) = handed_on(tree, id, own) else { continue };
-        let is_own =
-            own.is_some_and(|own| own.bound.contains_key(node.name()) || own.parameters.contains_key(node.name()));
+        let is_own = own.is_some_and(|own| own.has(node.name()));
         if node.kind == Kind::Attribute || !is_own {
             let handed = found.entry(name).or_default();
             handed.extend((depth.min(DEEP)..=DEEP).map(|depth| at_depth(node.name(), depth)));
@@ -424,7 +437,7 @@ pub(super) fn handing(tree: &Tree) -> Vec<(String, Vec<String>)> {
 /// Whether what an expression gives goes anywhere from where it stands, also by names of the function's own; how far within it what does is.
 ///
 /// *own*: the function, if all of it is known that its names are used for.
-fn handed_on(tree: &Tree, id: Id, own: Option<&Places>) -> Option<usize> {
+fn handed_on(tree: &Tree, id: Id, own: Option<&Own>) -> Option<usize> {
     let mut least: Option<isize> = None;
     let mut seen: HashSet<(&str, isize)> = HashSet::new();
     let mut waiting = vec![(id, 0)];
