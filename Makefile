@@ -33,7 +33,7 @@ endef
 help:
 	@echo "make venv         make .venv and install the project into it, editable"
 	@echo "make example      run the example's tests with dx-py"
-	@echo "make test         what has to pass before a commit: of the cases one third, the others with the next two commits (TURN=N chooses)"
+	@echo "make test         what has to pass before a commit: of the cases one quarter, the others with the next three commits (TURN=N chooses)"
 	@echo "make test-all     the behaviour cases in all modes, and all of the edits, arguments and hazards (two hours)"
 	@echo "make deaths       the whole matrix of causes, places and modes of death"
 	@echo "make conformance  real projects under dx-py and under pytest (downloads them)"
@@ -73,13 +73,14 @@ example: venv
 
 ONE_OF := cold|warm|parallel|warm-parallel|lean|workers|default
 
-# One commit has a third of the cases, the next one another, and the one behind it the last.
+# One commit has a quarter of the cases, and each of the next three another.
 TURN := $(shell git rev-list --count HEAD 2>/dev/null || echo 0)
 
-# A third of the cases of spec/ in one mode, and a part of the longest matrices, for there to be time; everything by `make test-all`.
+# A quarter of the cases of spec/ in one mode, and a part of the longest matrices, for there to be time; everything by `make test-all`.
 # One interpreter for every build of the extension: with another one cargo would start from the beginning.
 test: export PYO3_PYTHON = $(VENV_PYTHON)
 test: venv
+	$(VENV)/bin/ruff check --no-cache
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@if cargo nextest --version >/dev/null 2>&1; then \

@@ -12,7 +12,7 @@ settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 
-TURNS = 3
+TURNS = 4
 """In one of so many turns each case is run."""
 
 

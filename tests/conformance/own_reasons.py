@@ -112,7 +112,7 @@ def page(findings: Findings, outcomes: Sequence[Outcome], version: str) -> str:
     lines = [
         "# pytest's own test suite",
         "",
-        f"Made by `make pytest-own`, from what it found and `tests/conformance/pytest_own_reasons.toml`. The suite is the",
+        "Made by `make pytest-own`, from what it found and `tests/conformance/pytest_own_reasons.toml`. The suite is the",
         f"`testing/` folder of pytest {version}'s sdist.",
         "",
         "## As a project",

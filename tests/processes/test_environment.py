@@ -154,11 +154,11 @@ def test_the_interpreter_is_named_as_pytest_names_it(recording: Recording) -> No
     """Scripts and headers show it; an environment may have it under several names."""
     code = "import sys; open({!r}, 'w').write(sys.executable)\ndef test(): pass\n"
     names = []
-    for number, command in enumerate((("test", "-n", "1"), ())):
+    for number, args in enumerate((("test", "-n", "1"), ())):
         told = recording.place.root / f"executable-{number}"
         recording.place.write("named/test_name.py", code.format(str(told)))
-        program = None if command else real_pytest()
-        recording.place.run(*command, "named/test_name.py", program=program)
+        program = None if args else real_pytest()
+        recording.place.run(*args, "named/test_name.py", program=program)
         names.append(told.read_text())
     shutil.rmtree(recording.place.project / "named")
     assert names[0] == names[1]

@@ -6,6 +6,8 @@ import errno
 import mmap
 import os
 import struct
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -157,3 +159,101 @@ def test_pages_that_a_fork_has_written_to(tmp_path):
     assert own_in_a_fork(lambda: _native.copy_pages(ranges)) == [7, 8]
     assert memory[7 * page : 8 * page] == b"x" * page
     assert _native.own_pages(1, 1) is None
+
+
+# ---- the stack, and events
+
+
+def below(walk):
+    return walk(sys._getframe())
+
+
+def around(walk):
+    return below(walk)
+
+
+def test_a_walk_up_the_stack_passes_each_code_once():
+    asked = []
+
+    def classify(code):
+        asked.append(code.co_name)
+        return {"below": 7, "around": 3, "<lambda>": _native.Stack.OTHER}.get(code.co_name, -5)
+
+    stack = _native.Stack(classify)
+    for _ in range(2):
+        numbers, (end, code) = (lambda: around(lambda frame: stack.walk(frame)))()
+        assert (numbers, end, code) == ([7, 3], -5, sys._getframe().f_code)
+    assert asked == ["below", "around", "<lambda>", "test_a_walk_up_the_stack_passes_each_code_once"], "each code is classified once"
+    stack.set(around.__code__, -9)
+    assert around(stack.walk) == ([7], (-9, around.__code__))
+    assert stack.place_of(below.__code__) == 7
+
+
+def test_a_walk_up_the_stack_ends_where_the_stack_does():
+    stack = _native.Stack(lambda code: _native.Stack.OTHER)
+    assert stack.walk(sys._getframe()) == ([], None)
+    assert stack.walk(None) == ([], None)
+    stack = _native.Stack(lambda code: _native.Stack.ABOVE)
+    assert stack.walk(sys._getframe()) == ([], None)
+    first = sys._getframe().f_code
+    stack = _native.Stack(lambda code: 1 if code is first else _native.Stack.ABOVE)
+    assert stack.walk(sys._getframe())[0] == [1] and stack.walk(sys._getframe())[1][0] == _native.Stack.ABOVE
+
+
+def test_what_classifies_a_code_may_fail_and_what_is_walked_up_is_a_frame():
+    stack = _native.Stack(lambda code: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        stack.walk(sys._getframe())
+    for wrong in (1, "frame", below.__code__):
+        with pytest.raises(TypeError, match="not a frame"):
+            stack.walk(wrong)
+        with pytest.raises(TypeError, match="not a frame"):
+            _native.code_of(wrong)
+
+
+AUDITED = """
+import os, sys, threading
+from dx_py_test_runner import _native
+
+def f(): pass
+
+told = []
+_native.listen(lambda event, args: told.append((event, args)), {"own.event", "open"}, {"__code__"})
+sys.audit("own.event", 1, "a")
+sys.audit("own.other", 1)
+f.__code__, f.__defaults__, _native.code_of(sys._getframe())
+open(os.devnull).close()
+thread = threading.Thread(target=sys.audit, args=("own.event", 2))
+thread.start()
+thread.join()
+print([(event, args[:2] if event != "object.__getattr__" else args[1]) for event, args in told])
+
+def refuse(event, args):
+    raise LookupError(event)
+
+_native.listen(refuse, {"own.refused"})
+try:
+    sys.audit("own.refused")
+except LookupError as error:
+    print(error)
+sys.audit("own.event")
+traced = []
+sys.settrace(lambda frame, *_: traced.append(frame.f_code.co_name))
+sys.audit("own.event")
+sys.settrace(None)
+print(traced)
+pid = os.fork()
+if not pid:
+    told.clear()
+    sys.audit("own.event", 3)
+    os._exit(len(told))
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def test_events_that_are_wanted_are_told_and_no_others():
+    done = subprocess.run([sys.executable, "-c", AUDITED], capture_output=True, text=True)
+    assert (done.stderr, done.returncode) == ("", 0)
+    told, refused, traced, in_fork = done.stdout.splitlines()
+    assert told == repr([("own.event", (1, "a")), ("object.__getattr__", "__code__"), ("open", ("/dev/null", "r")), ("own.event", (2,))])
+    assert (refused, traced, in_fork) == ("own.refused", "[]", "1")

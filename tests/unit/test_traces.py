@@ -187,6 +187,26 @@ def test_a_module_that_is_loaded() -> None:
         del sys.modules["own_other"]
 
 
+def test_a_module_of_a_package_that_is_loaded() -> None:
+    world = World("")
+    world.module.__name__ = "own_kept"
+    other = types.ModuleType("own_kept.other")
+    other.__file__ = f"{FOLDER}/other.py"
+    other.x = 1
+    sys.modules["own_kept.other"] = world.module.other = other
+    try:
+        left = world.traces.look([])
+        assert {name for one in left for name in one.names if ".__" not in name} == {".x"}
+        assert world.names("other = 1") == {".other"}
+    finally:
+        del sys.modules["own_kept.other"]
+
+
+def test_a_class_that_is_registered() -> None:
+    names = World("x = {}\nclass A: pass").names("class B(A): y = 1\nx['B'] = [B]\ndel B")
+    assert {".__bases__", ".y", "x", "x[]"} <= names and not names & EVERYTHING
+
+
 def test_a_variable_of_the_context() -> None:
     world = World("x = contextvars.ContextVar('x')")
     token = world.module.x.set([1])

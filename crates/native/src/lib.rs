@@ -1,6 +1,7 @@
 //! `dx_py_test_runner._native`: Python's way to what is done by the megabyte. It converts arguments and results and
 //! decides nothing. Nothing here holds the interpreter while it reads or hashes.
 
+mod audit;
 mod capture;
 mod changes;
 mod choice;
@@ -19,6 +20,7 @@ mod process;
 mod recipe;
 mod records;
 mod silence;
+mod stack;
 mod stats;
 mod store;
 mod thaw;
@@ -34,6 +36,8 @@ use pyo3::types::PyBytes;
 /// What :mod:`dx_py_test_runner` does in Rust.
 #[pymodule]
 mod _native {
+    #[pymodule_export]
+    use super::audit::listen;
     #[pymodule_export]
     use super::capture::{capture_asserts, Captured};
     #[pymodule_export]
@@ -68,6 +72,8 @@ mod _native {
     use super::records::Records;
     #[pymodule_export]
     use super::silence::Silence;
+    #[pymodule_export]
+    use super::stack::{code_of, Stack};
     #[pymodule_export]
     use super::stats::Paths;
     #[pymodule_export]

@@ -12,6 +12,8 @@ import pathlib
 import sys
 from sys import _getframe  # bound at once: a test may take it away
 
+from dx_py_test_runner._native import code_of
+
 _STDLIB_FOLDERS = (
     os.path.dirname(os.__file__),
     os.path.join(sys.base_exec_prefix, sys.platlibdir, f"python{sys.version_info[0]}.{sys.version_info[1]}"),
@@ -38,16 +40,21 @@ the project's name and makes its folder in every run, whether there are benchmar
 
 def is_stdlib(filename: str) -> bool:
     """Whether the file of this name belongs to the standard library."""
-    if filename.startswith("<frozen"):
-        return True
-    return filename.startswith(_STDLIB) and not any(part in filename for part in PACKAGES)
+    known = _known.get(filename)
+    if known is None:
+        is_below = filename.startswith(_STDLIB) and not any(part in filename for part in PACKAGES)
+        known = _known[filename] = is_below or filename.startswith("<frozen")
+    return known
+
+
+_known: dict[str, bool] = {}
 
 
 def caller_is_pytest() -> bool:
     """Whether the first frame outside the standard library and this package is pytest's."""
     frame = _getframe(1)
     while frame is not None:
-        filename = frame.f_code.co_filename
+        filename = code_of(frame).co_filename
         if not is_stdlib(filename) and not filename.startswith(OURS):
             return "/_pytest/" in filename
         frame = frame.f_back
@@ -66,9 +73,9 @@ def resolves_all_modules() -> bool:
     traceback, or by hypothesis, to find out which of them are the project's. What that code reads counts, and so does what the
     representations of values ask."""
     frame = _getframe(3)
-    while frame is not None and frame.f_code.co_filename in _LOOKING:
+    while frame is not None and code_of(frame).co_filename in _LOOKING:
         frame = frame.f_back
-    return frame is not None and any(part in frame.f_code.co_filename for part in _RESOLVING_ALL)
+    return frame is not None and any(part in code_of(frame).co_filename for part in _RESOLVING_ALL)
 
 
 _EXISTENCE = frozenset(
@@ -81,8 +88,8 @@ _EXISTENCE = frozenset(
 def asks_for_existence() -> bool:
     """Whether the frame that called ``os.stat`` or its kin wants to know only whether, and as what, a path exists."""
     frame = _getframe(3)
-    while frame is not None and is_stdlib(frame.f_code.co_filename):
-        if frame.f_code.co_name in _EXISTENCE:
+    while frame is not None and is_stdlib(code_of(frame).co_filename):
+        if code_of(frame).co_name in _EXISTENCE:
             return True
         frame = frame.f_back
     return False
@@ -92,7 +99,7 @@ def foreign_reader(*, through_stdlib: bool = False) -> str:
     """The file whose code reads an option (through ``config.getoption`` or not), if it is neither pytest's nor ours; else ''."""
     frame = _getframe(2)
     while frame is not None:
-        filename = frame.f_code.co_filename
+        filename = code_of(frame).co_filename
         if filename.startswith(OURS):
             frame = frame.f_back if through_stdlib and filename.startswith(_HERE) else None
             continue
@@ -107,7 +114,7 @@ def is_configuring() -> bool:
     """Whether a file is read by pytest, or by us, to know how it is configured: what comes out is compared itself."""
     frame = _getframe(2)
     while frame is not None:
-        filename = frame.f_code.co_filename
+        filename = code_of(frame).co_filename
         if not filename.startswith(_HERE) and not is_stdlib(filename):
             return filename.startswith(OURS) or any(part in filename for part in ("/_pytest/", "/iniconfig/"))
         frame = frame.f_back
@@ -118,7 +125,7 @@ def reader_is_ours() -> bool:
     """Whether who looks at the environment is the runner, or pytest for itself."""
     frame = _getframe(2)
     while frame is not None:
-        filename = frame.f_code.co_filename
+        filename = code_of(frame).co_filename
         if not filename.startswith(_HERE) and not is_stdlib(filename):
             if filename.startswith((OURS, "<dx_py_test_runner/", "<python/dx_py_test_runner/")):
                 return True
@@ -136,7 +143,7 @@ def loads_code(name: str) -> bool:
         return False
     frame = _getframe(3)
     while frame is not None:
-        code = frame.f_code
+        code = code_of(frame)
         if code.co_name == "get_code" and code.co_filename == "<frozen importlib._bootstrap_external>":
             return True
         if not code.co_filename.startswith(_HERE) and not is_stdlib(code.co_filename):
@@ -151,7 +158,7 @@ def is_harmless() -> bool:
     while frame is not None:
         if frame.f_globals.get("__name__") in _HARMLESS_CALLERS:
             return True
-        if not is_stdlib(frame.f_code.co_filename):
+        if not is_stdlib(code_of(frame).co_filename):
             return False
         frame = frame.f_back
     return False
@@ -160,10 +167,10 @@ def is_harmless() -> bool:
 def culprit() -> str | None:
     """``file:line`` of the code outside the standard library that caused an effect; None if it is harmless."""
     frame = _getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+    while frame is not None and code_of(frame).co_filename.startswith(_HERE):
         frame = frame.f_back
     while frame is not None:
-        filename = frame.f_code.co_filename
+        filename = code_of(frame).co_filename
         if frame.f_globals.get("__name__") in _HARMLESS_CALLERS or filename.startswith(OURS):
             return None
         if not is_stdlib(filename):

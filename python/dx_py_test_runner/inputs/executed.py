@@ -9,10 +9,11 @@ from __future__ import annotations
 import dis
 import sys
 from sys import _getframe  # bound at once: a test may take it away
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import CodeType, FrameType, MappingProxyType
 from typing import Any, NamedTuple
 
+from dx_py_test_runner._native import Stack, code_of
 from dx_py_test_runner.inputs.blame import as_of_any
 
 _TOOL = 4
@@ -29,10 +30,16 @@ and so keeps what it finds if its text says so."""
 _OF_FUNCTION = 0x1
 """`inspect.CO_OPTIMIZED`."""
 
+_UNNAMED = frozenset({"__setitem__", "__setattr__", "__set__"})
+"""Methods that are called without being named, when something is put somewhere. Each call is told of: by whom, their names do not say."""
+
+_MANY = 10_000
+"""After so many calls of one of these in a test, it is taken to have been called by all."""
+
 _AGAIN, _MORE = 8, 64
 """How often in a test everything is told anew when one and the same keeping function begins; and how often in all, beyond once for each test."""
 
-_OTHER, _END, _BODY = -1, -2, -3
+_OTHER, _END, _BODY = Stack.OTHER, -3, -4
 """Codes that have no number: those that are passed over, those of which nothing that has called them matters, and bodies of the project's modules."""
 
 NOBODY = ""
@@ -119,10 +126,18 @@ class Executed:
         """Numbers of all codes that were begun in the test that is being run."""
         self.numbers_of: dict[tuple[str, str], list[int]] = {}
         """The numbers of codes by their files and qualified names."""
+        self._unnamed: dict[int, int] = {}
+        """Codes that are called without being named, and how often they were in the test that is being run."""
+        self._callers_of: dict[int, set[int]] = {}
+        """Of these, the codes that have called them in it, and those around these."""
+        self._called_by_all: set[int] = set()
+        """Those of which it is not known."""
+        self._told: set[int] = set()
+        """Those that everything has been told of since the last restart."""
         self._judged = 0
         self._again: dict[int, int] = {}
         self._more: dict[int, int] = {}
-        self._places: dict[int, int] = {}
+        self._stack = Stack(self._find_place)
         self._held: list[CodeType] = []
         self._bodies: set[int] = set()
         monitoring = _monitoring
@@ -138,7 +153,19 @@ class Executed:
     def restart(self) -> None:
         """Have everything told once more."""
         self._again.clear()
+        self._tell_anew()
+
+    def _tell_anew(self) -> None:
+        self._told.clear()
         _monitoring.restart_events()
+
+    def forget(self) -> None:
+        """What was begun until now is weighed: another test begins."""
+        self.pending.clear()
+        self.begun.clear()
+        self._callers_of.clear()
+        self._called_by_all.clear()
+        self._unnamed = dict.fromkeys(self._unnamed, 0)
 
     def narrow(self) -> None:
         """Nothing is being loaded: only known functions matter."""
@@ -197,11 +224,11 @@ class Executed:
             self._listen(code)
             _monitoring.set_local_events(_TOOL, code, _monitoring.events.PY_RETURN)
             # What was executed for another module may be executed for this one, too.
-            _monitoring.restart_events()
+            self._tell_anew()
 
     def _ends_body(self, code: CodeType, _offset: int, _value: object) -> None:
         if id(code) in self._bodies:
-            _monitoring.restart_events()
+            self._tell_anew()
 
     def stop(self) -> None:
         """Listen no more."""
@@ -221,12 +248,37 @@ class Executed:
             return _monitoring.DISABLE
         if number in self._methods:
             self.called.add(number)
+        again = _monitoring.DISABLE
+        if number in self._unnamed and self._note_caller(number, _getframe(1)):
+            again = None
+            if number in self._told:
+                return again
+            self._told.add(number)
         is_kept = self._note(number, _getframe(1))
         if number in self._keepers and not is_kept and not self._wide and not self.fleeting.get(number, False) and self._is_due(number):
             # What the test has executed before is not told of otherwise, when it is executed beneath. And this one shall be told of again.
-            _monitoring.restart_events()
+            self._tell_anew()
             return None
-        return _monitoring.DISABLE
+        return again
+
+    def _note_caller(self, number: int, frame: FrameType) -> bool:
+        """Take down who has called a method that nobody names; whether to be told of the next call, too."""
+        times = self._unnamed[number] = self._unnamed[number] + 1
+        caller = frame.f_back
+        place = _OTHER if caller is None else self._stack.place_of(code_of(caller))
+        if place >= 0:
+            known = self._callers_of.setdefault(number, set())
+            if place not in known:
+                known.add(place)
+                code = self._codes[place]
+                for name in around(code.co_qualname):
+                    known.update(self.numbers_of.get((code.co_filename, name), ()))
+        elif place == _OTHER:
+            # Somebody else's code, which may do it for whoever has called that.
+            self._called_by_all.add(number)
+        if times > _MANY:
+            self._called_by_all.add(number)
+        return number not in self._called_by_all
 
     def _is_due(self, keeper: int) -> bool:
         """Whether everything shall be told anew, now that this one begins."""
@@ -257,43 +309,30 @@ class Executed:
         if sink is not None:
             sink.add(number)
             self.begun.add(number)
-        places, judged = self._places, self._judged
-        callers = self.pending if sink is not None else set()
-        keepers, lasting = self._keepers, self._lasting_keepers
-        is_kept = False
-        while frame is not None:
-            code = frame.f_code
-            place = places.get(id(code))
-            if place is None:
-                place = self._place_of(code)
-            if place >= 0:
-                # Of the others it does not matter what is executed beneath them.
-                if place in keepers or place >= judged:
-                    callers.add((number, place))
-                    is_kept = is_kept or (place in lasting and place != number)
-            elif place == _BODY:
-                self.loading.setdefault(code.co_filename, set()).add(number)
-                if sink is None and callers:
-                    self.callers_in.setdefault(code.co_filename, set()).update(callers)
-                return is_kept
-            elif place == _END:
-                if sink is None:
-                    self.loading.setdefault(NOBODY, set()).add(number)
-                    self.callers.setdefault(NOBODY, set()).update(callers)
-                return is_kept
-            frame = frame.f_back
-        self.loading.setdefault(NOBODY, set()).add(number)  # in a thread of its own: for whom, is not seen
+        passed, end = self._stack.walk(frame)
+        # Of the others it does not matter what is executed beneath them.
+        keepers = [place for place in passed if place in self._keepers or place >= self._judged]
+        is_kept = any(place in self._lasting_keepers and place != number for place in keepers)
+        callers = {(number, place) for place in keepers}
+        if sink is not None:
+            self.pending |= callers
+        if end is None:
+            self.loading.setdefault(NOBODY, set()).add(number)  # in a thread of its own: for whom, is not seen
+        elif end[0] == _BODY:
+            path = end[1].co_filename
+            self.loading.setdefault(path, set()).add(number)
+            if sink is None and callers:
+                self.callers_in.setdefault(path, set()).update(callers)
+        elif sink is None:
+            self.loading.setdefault(NOBODY, set()).add(number)
+            self.callers.setdefault(NOBODY, set()).update(callers)
         return is_kept
 
-    def _place_of(self, code: CodeType) -> int:
+    def _find_place(self, code: CodeType) -> int:
         """The number of a code, or what it stands for on a stack."""
-        self._held.append(code)  # its address is its name
         if code.co_name == "<module>":
-            place = _BODY if self._is_own(code.co_filename) else _OTHER
-        else:
-            place = _END if self._ends(code) else self._numbers.get(id(code), _OTHER)
-        self._places[id(code)] = place
-        return place
+            return _BODY if self._is_own(code.co_filename) else _OTHER
+        return _END if self._ends(code) else self._numbers.get(id(code), _OTHER)
 
     def _listen(self, code: CodeType) -> None:
         """To all codes within *code*."""
@@ -301,12 +340,14 @@ class Executed:
             if isinstance(constant, CodeType):
                 if id(constant) not in self._numbers:
                     number = self._numbers[id(constant)] = len(self._codes)
-                    self._places.pop(id(constant), None)
+                    self._stack.set(constant, number)
                     if _is_method(constant) and _may_put(constant):
                         self._methods.add(number)
                     self._codes.append(constant)
                     self.numbers_of.setdefault((constant.co_filename, constant.co_qualname), []).append(number)
                     self._by_name.setdefault(constant.co_qualname, []).append(number)
+                    if constant.co_name in _UNNAMED:
+                        self._unnamed[number] = 0
                     _monitoring.set_local_events(_TOOL, constant, self._local)
                 self._listen(constant)
 
@@ -320,7 +361,9 @@ class Executed:
             found: Collection[int] = {*self.numbers_by_name.get(name, ()), *self._makers_by_name.get(name, ())}
             yield from self.begun.intersection(found or self._makers)
         for name in {name for place in self.places.get(number) or () for name in _asked_by(place)}:
-            yield from self.begun.intersection(self.numbers_by_name.get(name, ()))
+            for one in self.begun.intersection(self.numbers_by_name.get(name, ())):
+                if one not in self._unnamed or one in self._called_by_all or number in self._callers_of.get(one, ()):
+                    yield one
 
     def file_of(self, number: int) -> str:
         return self._codes[number].co_filename
@@ -343,6 +386,13 @@ def owner_of(qualname: str) -> str:
     while qualname.rpartition(".")[2].startswith("<") and ".<locals>." in qualname:
         qualname = qualname.rpartition(".<locals>.")[0]
     return qualname
+
+
+def around(qualname: str) -> Iterator[str]:
+    """The functions that one of this name stands in, from within."""
+    while ".<locals>." in qualname:
+        qualname = qualname.rpartition(".<locals>.")[0]
+        yield qualname
 
 
 def _is_method(code: CodeType) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 import types
 from collections import namedtuple
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -115,7 +116,7 @@ class Naming:
             return {f".{key}" for key in keys if not _is_submodule(changed, key)}
         if is_new_root:
             return set(EVERYTHING)
-        if issubclass(kind, type):
+        if issubclass(kind, (type, types.ModuleType)):
             return set()  # its namespace has changed, or its bases
         if kind is types.FunctionType:
             asked = [key for key in _OF_FUNCTIONS if any(getattr(changed, key, None) is part for part in parts or ())]
@@ -166,9 +167,12 @@ class Naming:
         elif _is_collection(holder):
             yield _Held(one.change, holder, None, _deeper(one.depth))
         elif issubclass(kind, type):
-            # It is the namespace of a class.
             self._owners.setdefault(one.change, set()).add(ANYTHING)
-            names.update(one.as_attribute or EVERYTHING)
+            if any(member.__get__(holder) is held for member in _ROWS_OF_CLASS):
+                names.add(".__bases__")
+            else:
+                # It is the namespace of a class.
+                names.update(one.as_attribute or EVERYTHING)
         else:
             attributes = attributes_of(holder)
             if attributes is held:
@@ -197,6 +201,9 @@ class Naming:
             return None
         return frozenset({*names, *attributes_of(one), *(("[]", "[str]") if "__setitem__" in names else ())})
 
+
+_ROWS_OF_CLASS = (type.__dict__["__bases__"], type.__dict__["__mro__"])
+"""What a class is made with, and what follows from that."""
 
 _ASKED = "__getattribute__"
 _GETATTRIBUTE = object.__dict__[_ASKED]

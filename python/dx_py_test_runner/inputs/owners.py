@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from types import CodeType
 from typing import Any
 
+from dx_py_test_runner._native import Stack, code_of
 from dx_py_test_runner.inputs.compare import HASH_LIMIT, metadata_names, visible_names
 from dx_py_test_runner.inputs.blame import Blame
 from dx_py_test_runner.inputs.executed import NOBODY, Executed, listen
@@ -72,7 +73,11 @@ class Owners:
         """What was read beneath a function of the project, by its file and its qualified name: it may have kept what it found."""
         self.left_beneath: dict[tuple[str, str, str], Reads] = {}
         """The same of what a test has left behind, by the file of a module that leads to that, and the function's file and name."""
-        self._kinds: dict[int, tuple[CodeType, tuple[str, str] | None, bool]] = {}
+        self._stack = Stack(self._find_place)
+        self._named: list[tuple[str, str] | None] = []
+        """Functions on stacks, by the numbers that they have there."""
+        self._keeping: set[int] = set()
+        """Of these, those of modules that keep what they read."""
         self.uses: set[tuple[str, int, int]] = set()
         """Which fixtures were asked for at run time: by ``item`` or ``fixture``, its number, and the fixture's."""
         self.ran: list[tuple[int, int]] = []
@@ -166,8 +171,7 @@ class Owners:
                 known = self.left_beneath.setdefault((path, *function), {})
                 for read, state in reads.items():
                     known.setdefault(read, state)
-        executed.pending.clear()
-        executed.begun.clear()
+        executed.forget()
         self._now_beneath.clear()
 
     def is_of_project(self, filename: str) -> bool:
@@ -276,18 +280,18 @@ class Owners:
     def look_at(self, function: Any) -> None:
         """Somebody asks how a function is called, or what its code is. What pytest asks to find out what is asked for is known otherwise."""
         frame = _getframe(1)
-        while frame is not None and frame.f_code.co_filename.startswith(_RECORDING):
+        while frame is not None and code_of(frame).co_filename.startswith(_RECORDING):
             frame = frame.f_back
         reader = frame
-        while reader is not None and self._is_stdlib(reader.f_code.co_filename):
+        while reader is not None and self._is_stdlib(code_of(reader).co_filename):
             reader = reader.f_back
-        if frame is None or (reader is not None and reader.f_code.co_filename.startswith(self._ours)):
+        if frame is None or (reader is not None and code_of(reader).co_filename.startswith(self._ours)):
             return
-        if reader is not None and any(part in reader.f_code.co_filename for part in _LOOKING_FOR_PYTEST):
+        if reader is not None and any(part in code_of(reader).co_filename for part in _LOOKING_FOR_PYTEST):
             return
         code = getattr(function, "__code__", None)
         if self.executed is not None and isinstance(code, CodeType):
-            self.executed.looked_at(code, frame, whole=frame.f_code.co_filename != inspect.__file__)
+            self.executed.looked_at(code, frame, whole=code_of(frame).co_filename != inspect.__file__)
 
     def note_written(self, path: str) -> None:
         """*path* is about to be written, made or removed: what is found there from now on is no input of who did it."""
@@ -316,9 +320,9 @@ class Owners:
     def _translates(self) -> bool:
         """Whether it is read to find a translation: for every text anew, and kept for whoever asks next. So it is everybody's at once."""
         frame = _getframe(2)
-        while frame is not None and ((name := frame.f_code.co_filename) in _ASKING or name.startswith(_RECORDING)):
+        while frame is not None and ((name := code_of(frame).co_filename) in _ASKING or name.startswith(_RECORDING)):
             frame = frame.f_back
-        return frame is not None and frame.f_code.co_filename.endswith(_TRANSLATING) and self._is_stdlib(frame.f_code.co_filename)
+        return frame is not None and code_of(frame).co_filename.endswith(_TRANSLATING) and self._is_stdlib(code_of(frame).co_filename)
 
     def _sinks(self) -> list[Reads]:
         item = None if self._page is None else self._page.item
@@ -337,41 +341,39 @@ class Owners:
 
     def _functions(self) -> set[tuple[str, str]]:
         """The project's functions that are being executed, up to where pytest or a module's body begins."""
-        found = set()
-        kept_anyway = False
-        frame = _getframe(2)
-        while frame is not None and frame.f_code.co_filename.startswith(_RECORDING):
-            frame = frame.f_back
-        while frame is not None:
-            _code, function, ends = self._kind_of(frame.f_code)
-            if ends:
-                break
-            if function is not None:
-                found.add(function)
-            kept_anyway = kept_anyway or frame.f_code.co_filename.endswith(_KEEPING)
-            frame = frame.f_back
+        numbers, end = self._stack.walk(_getframe(1))
+        found = {function for number in numbers if (function := self._named[number]) is not None}
         # In a thread of its own: for whom, is not seen.
-        kept_anyway = kept_anyway or frame is None
-        return {(path, ANY) for path, _name in found} if kept_anyway else found
+        if end is None or not self._keeping.isdisjoint(numbers):
+            return {(path, ANY) for path, _name in found}
+        return found
+
+    def _find_place(self, code: CodeType) -> int:
+        """What a code stands for on a stack: a number of ``_named``, or what :class:`Stack` says."""
+        path = code.co_filename
+        if path.startswith(_RECORDING):
+            return Stack.ABOVE
+        if self._ends_stack(code):
+            return _END
+        function = (path, code.co_qualname) if self.is_of_project(path) else None
+        is_keeping = path.endswith(_KEEPING)
+        if function is None and not is_keeping:
+            return Stack.OTHER
+        if is_keeping:
+            self._keeping.add(len(self._named))
+        self._named.append(function)
+        return len(self._named) - 1
 
     def _ends_stack(self, code: CodeType) -> bool:
-        return self._kind_of(code)[2]
-
-    def _kind_of(self, code: CodeType) -> tuple[CodeType, tuple[str, str] | None, bool]:
-        """The code itself, its file and name if it is a function of the project's, and whether what has called it does not matter."""
-        known = self._kinds.get(id(code))
-        if known is None:
-            name = code.co_filename
-            ends = code.co_name == "<module>" or "/_pytest/" in name or name.startswith((self._ours, *_OURS_FROZEN))
-            function = (name, code.co_qualname) if not ends and self.is_of_project(name) else None
-            known = self._kinds[id(code)] = (code, function, ends)
-        return known
+        """Whether what has called a code does not matter."""
+        path = code.co_filename
+        return code.co_name == "<module>" or "/_pytest/" in path or path.startswith((self._ours, *_OURS_FROZEN))
 
     def _module(self) -> str | None:
         """The file of the innermost module body on the stack; '' if it is not the project's, None if there is none."""
         frame = _getframe(2)
         while frame is not None:
-            code = frame.f_code
+            code = code_of(frame)
             filename = code.co_filename
             if filename.startswith(self._ours):
                 if not filename.startswith(_RECORDING):
@@ -449,6 +451,8 @@ _ASKING = frozenset(
 """Files of what asks the file system and the environment on behalf of others."""
 
 _RECORDING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
+
+_END = -3
 
 STATES: dict[str, Callable[[str], Any]] = {
     FILE: reading,

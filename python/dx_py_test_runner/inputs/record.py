@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
 
+from dx_py_test_runner._native import code_of, listen
 from dx_py_test_runner.inputs import owners, startup
 from dx_py_test_runner.inputs.callers import (
     OURS,
@@ -118,7 +119,7 @@ class Recorder:
             return
         self._listens = True
         self._seen.files.update(startup.files())
-        sys.addaudithook(self._audit)
+        listen(self._audit, WANTED, LOOKED_AT)
         self._start()
 
     def tell_owners(self) -> None:
@@ -404,13 +405,12 @@ class Recorder:
         )
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
-        # There are tens of thousands of others: each `id()` and `sys._getframe()` is one, and each step along the stack is one of these.
         if event == LOOKS:
-            if args[1] in LOOKED_AT and self._hears and self.owners is not None and self.owners.executed is not None:
+            if self._hears and self.owners is not None and self.owners.executed is not None:
                 with self._inside:
                     self.owners.look_at(args[0])
             return
-        if event not in WANTED or not self._hears:
+        if not self._hears:
             return
         if event == "open":
             with self._inside:
@@ -483,18 +483,18 @@ class Recorder:
             return
         frame = _getframe(2)
         if self.owners is not None:
-            self._own_listing(name, frame.f_code.co_filename, event)
+            self._own_listing(name, code_of(frame).co_filename, event)
         if not (self._by_level and self._for_levels):
             return
-        if frame.f_code.co_filename == "<frozen importlib._bootstrap_external>":
+        if code_of(frame).co_filename == "<frozen importlib._bootstrap_external>":
             key, names = ("import", name), importable_names(name)
-        elif frame.f_code.co_filename.endswith("/importlib/metadata/__init__.py"):
+        elif code_of(frame).co_filename.endswith("/importlib/metadata/__init__.py"):
             key, names = ("metadata", name), metadata_names(name)
         elif caller_is_pytest() and not self._hidden_count:
             key, names = ("visible", name), visible_names(name)
         else:
             key, names = ("all", name), visible_names(name, hidden=True)
-            if event == "os.scandir" and not is_stdlib(frame.f_code.co_filename) and not caller_is_pytest():
+            if event == "os.scandir" and not is_stdlib(code_of(frame).co_filename) and not caller_is_pytest():
                 self._note_entries(name, names)
         self._seen.listings.setdefault(key, names)
 

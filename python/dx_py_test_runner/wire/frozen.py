@@ -66,7 +66,7 @@ def _freeze() -> None:
     gc.freeze()
     if not _watching:
         _watching = True
-        sys.addaudithook(_on_event)
+        _native.listen(_on_event, _ASKING)
         gc.callbacks.append(_on_collection)
 
 
@@ -97,6 +97,6 @@ def staying_frozen() -> Iterator[None]:
         _on_collection.switch(True)
 
 
-def _on_event(event: str, _args: object) -> None:
-    if event in _ASKING and not _asks_itself:
+def _on_event(_event: str, _args: object) -> None:
+    if not _asks_itself:
         gc.unfreeze()

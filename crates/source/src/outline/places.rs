@@ -393,8 +393,23 @@ fn is_stored(tree: &Tree, id: Id) -> bool {
 }
 
 /// Functions that give nothing of what they are given.
-const ASKING: [&str; 13] =
-    ["len", "isinstance", "issubclass", "repr", "str", "bool", "any", "all", "sum", "id", "hash", "type", "print"];
+const ASKING: [&str; 15] = [
+    "len",
+    "isinstance",
+    "issubclass",
+    "hasattr",
+    "callable",
+    "repr",
+    "str",
+    "bool",
+    "any",
+    "all",
+    "sum",
+    "id",
+    "hash",
+    "type",
+    "print",
+];
 
 /// For each function, and the module itself (`""`), the names of what it hands on: attributes and variables, none of them its own, that it gives to
 /// others, returns, or puts anywhere, or of which it does so with a part, be it under a name of its own. Both sorted.
@@ -434,43 +449,101 @@ pub(super) fn handing(tree: &Tree, all: &HashMap<Id, Own>) -> Vec<(String, Vec<S
     found.into_iter().map(|(name, handed)| (name.to_owned(), handed.into_iter().collect())).collect()
 }
 
+/// Something within a thing, and the new rows that it is in.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Reach {
+    /// How many steps it is within the thing; [`DEEP`] stands for more, too.
+    within: usize,
+    around: usize,
+}
+
+impl Reach {
+    /// What is in it, by one step.
+    fn part(self) -> Self {
+        match self.around {
+            0 => Self { within: (self.within + 1).min(DEEP), ..self },
+            _ => Self { around: self.around - 1, ..self },
+        }
+    }
+
+    /// It is in a new row.
+    fn in_row(self) -> Self {
+        Self { around: self.around + 1, ..self }
+    }
+
+    /// A new row has the parts that it has.
+    fn copied(self) -> Self {
+        self.part().in_row()
+    }
+}
+
+/// Rows around rows, beyond which what is in them counts as handed on.
+const ROWS: usize = 8;
+
+/// Where what an expression gives goes.
+enum Way {
+    Nowhere,
+    Away(Reach),
+    /// To names, or wherever else this target says.
+    Bound(Id, Reach),
+}
+
 /// Whether what an expression gives goes anywhere from where it stands, also by names of the function's own; how far within it what does is.
 ///
 /// *own*: the function, if all of it is known that its names are used for.
 fn handed_on(tree: &Tree, id: Id, own: Option<&Own>) -> Option<usize> {
-    let mut least: Option<isize> = None;
-    let mut seen: HashSet<(&str, isize)> = HashSet::new();
-    let mut waiting = vec![(id, 0)];
-    while let Some((one, depth)) = waiting.pop() {
-        let (given, bound) = goes(tree, one, depth, own.is_some());
-        least = least.into_iter().chain(given).min();
-        let (Some((target, depth)), Some(own)) = (bound, own) else { continue };
+    let mut least: Option<usize> = None;
+    let mut hand = |reach: Reach| least = least.into_iter().chain([reach.within]).min();
+    let mut seen: HashSet<(&str, Reach)> = HashSet::new();
+    let mut waiting = vec![(id, Reach { within: 0, around: 0 })];
+    while let Some((one, reach)) = waiting.pop() {
+        let (target, reach) = match goes(tree, one, reach) {
+            Way::Nowhere => continue,
+            Way::Away(reach) => {
+                hand(reach);
+                continue;
+            }
+            Way::Bound(target, reach) => (target, reach),
+        };
+        let Some(own) = own.filter(|_| reach.around < ROWS) else {
+            hand(reach);
+            continue;
+        };
         for part in tree.within(target) {
             let node = tree.node(part);
-            let depth = depth + steps_between(tree, part, target) as isize;
             match node.kind {
                 Kind::Name if node.flag == STORE && own.bound.contains_key(node.name()) => {
-                    let depth = depth.clamp(-(DEEP as isize), DEEP as isize);
-                    let is_new = seen.insert((node.name(), depth));
-                    waiting.extend(own.uses(node.name()).filter(|_| is_new).map(|id| (id, depth)));
+                    let reach = reached_by(tree, part, target, reach);
+                    let is_new = seen.insert((node.name(), reach));
+                    waiting.extend(own.uses(node.name()).filter(|_| is_new).map(|id| (id, reach)));
                 }
                 // It is somebody else's, too, or kept.
                 Kind::Name | Kind::Attribute | Kind::Subscript if node.flag == STORE => {
-                    least = least.into_iter().chain([depth]).min();
+                    hand(reached_by(tree, part, target, reach));
                 }
                 _ => {}
             }
         }
     }
-    least.map(|depth| depth.max(0) as usize)
+    least
 }
 
-/// How far within what an expression gives that is that goes away from where it stands; and to what it is bound, at which depth, if *may_be_bound*.
-/// Less than nothing is what a new row has around it.
-fn goes(tree: &Tree, mut id: Id, mut depth: isize, may_be_bound: bool) -> (Option<isize>, Option<(Id, isize)>) {
-    let nothing = (None, None);
-    // Whether it is in a new row, which has the parts of the old one: only these are then given.
-    let mut copied = 0;
+/// What a part of a target is bound to, if *whole* is bound to the target.
+fn reached_by(tree: &Tree, part: Id, target: Id, whole: Reach) -> Reach {
+    let mut rows = Vec::new();
+    let mut one = part;
+    while one != target {
+        let is_rest = tree.kind(one) == Kind::Starred;
+        one = tree.node(one).parent;
+        if matches!(tree.kind(one), Kind::Tuple | Kind::List) {
+            rows.push(is_rest);
+        }
+    }
+    rows.into_iter().rev().fold(whole, |reach, is_rest| if is_rest { reach.copied() } else { reach.part() })
+}
+
+/// Where what *id* gives goes from where that stands.
+fn goes(tree: &Tree, mut id: Id, mut reach: Reach) -> Way {
     loop {
         let (field, above) = (tree.node(id).field, tree.node(id).parent);
         let node = tree.node(above);
@@ -479,52 +552,75 @@ fn goes(tree: &Tree, mut id: Id, mut depth: isize, may_be_bound: bool) -> (Optio
                 let call = node.parent;
                 let is_called = tree.kind(call) == Kind::Call && node.field == Field::Func;
                 if !is_called || !INNER.contains(&node.name()) {
-                    return nothing;
+                    return Way::Nowhere;
                 }
-                match node.name() {
-                    "values" => copied = 1,
-                    "items" => (depth, copied) = (depth - 1, 1),
-                    _ => (depth, copied) = (depth + 1, 0),
-                }
+                reach = match node.name() {
+                    "values" => reach.copied(),
+                    "items" => reach.copied().in_row(),
+                    _ => reach.part(),
+                };
                 id = call;
             }
-            Kind::Subscript if field != Field::Value => return nothing,
-            Kind::Call if field == Field::Func => return nothing,
+            // A key; and what something is put into, or taken from.
+            Kind::Subscript if field != Field::Value || node.flag != LOAD => return Way::Nowhere,
+            Kind::Call if field == Field::Func => return Way::Nowhere,
             Kind::Call => {
                 let called = tree.node(above + 1);
                 match called.kind {
-                    Kind::Name if ASKING.contains(&called.name()) => return nothing,
-                    Kind::Name if COPYING.contains(&called.name()) => (id, copied) = (above, 1),
-                    Kind::Name if PAIRING.contains(&called.name()) => (id, depth, copied) = (above, depth - 1, 1),
+                    Kind::Name if ASKING.contains(&called.name()) => return Way::Nowhere,
+                    Kind::Name if COPYING.contains(&called.name()) => reach = reach.copied(),
+                    Kind::Name if PAIRING.contains(&called.name()) => reach = reach.copied().in_row(),
                     // Of what is added, the parts are in two places from then on.
-                    Kind::Attribute if matches!(called.name(), "update" | "extend") => return (Some(depth + 1), None),
-                    _ => return (Some(depth + copied), None),
+                    Kind::Attribute if matches!(called.name(), "update" | "extend") => return Way::Away(reach.part()),
+                    Kind::Attribute | Kind::Name if is_deep_copy(tree, above) => reach = reach.copied(),
+                    _ => return Way::Away(reach),
                 }
-            }
-            Kind::Subscript => {
-                (depth, copied) = (depth + 1, 0);
                 id = above;
             }
-            Kind::Assign | Kind::AnnAssign | Kind::For | Kind::AsyncFor if may_be_bound => {
+            Kind::Subscript => {
+                reach = reach.part();
+                id = above;
+            }
+            Kind::Assign | Kind::AnnAssign if field == Field::Value => {
                 let mut targets = tree.children_in(above, Field::Target);
-                let is_loop = matches!(node.kind, Kind::For | Kind::AsyncFor);
                 return match (targets.next(), targets.next()) {
-                    (Some(target), None) => (None, Some((target, depth + isize::from(is_loop)))),
-                    _ => (Some(depth), None),
+                    (Some(target), None) => Way::Bound(target, reach),
+                    _ => Way::Away(reach),
                 };
             }
-            Kind::Tuple | Kind::List => {
-                depth -= 1;
+            Kind::For | Kind::AsyncFor | Kind::Comprehension if field == Field::Iter => {
+                return match tree.child(above, Field::Target) {
+                    Some(target) => Way::Bound(target, reach.part()),
+                    None => Way::Away(reach.part()),
+                };
+            }
+            Kind::Tuple | Kind::List | Kind::Set => {
+                reach = reach.in_row();
+                id = above;
+            }
+            Kind::ListComp | Kind::SetComp | Kind::GeneratorExp if field == Field::Elt => {
+                reach = reach.in_row();
+                id = above;
+            }
+            Kind::Dict if field == Field::Values => {
+                reach = reach.in_row();
                 id = above;
             }
             Kind::BoolOp | Kind::Starred | Kind::Await | Kind::BinOp => id = above,
             Kind::IfExp if field != Field::Test => id = above,
-            Kind::For | Kind::AsyncFor | Kind::Comprehension => return (Some(depth + 1), None),
-            Kind::IfExp | Kind::Compare | Kind::UnaryOp | Kind::If | Kind::While | Kind::Assert => return nothing,
-            Kind::Expr | Kind::FormattedValue | Kind::Delete => return nothing,
-            _ => return (Some(depth + copied), None),
+            Kind::IfExp | Kind::Compare | Kind::UnaryOp | Kind::If | Kind::While | Kind::Assert => return Way::Nowhere,
+            Kind::Expr | Kind::FormattedValue | Kind::Delete => return Way::Nowhere,
+            Kind::Comprehension if field == Field::Ifs => return Way::Nowhere,
+            _ => return Way::Away(reach),
         }
     }
+}
+
+/// Whether a call is one of the functions of `copy`, by its usual names.
+fn is_deep_copy(tree: &Tree, call: Id) -> bool {
+    let called = tree.node(call + 1);
+    let is_of_module = called.kind == Kind::Attribute && tree.last_name(call + 2) == "copy";
+    called.name() == "deepcopy" || (is_of_module && called.name() == "copy")
 }
 
 /// Functions that give a new row of the parts of what they are given, and those that give one of rows of these.
