@@ -68,6 +68,12 @@ class Keepers(NamedTuple):
 MAKING = frozenset({"__init__", "__new__", "__post_init__"})
 """Methods that are called by the name of their class, or of one below it, and by those of one below it."""
 
+A_CLASS = "class"
+"""As the name of what is called: whoever hears of a class that is made."""
+
+HEARING_OF_CLASSES = frozenset({"__init_subclass__", "__set_name__"})
+"""Methods that do; so do those of metaclasses that make objects."""
+
 _monitoring: Any = getattr(sys, "monitoring", None)
 
 
@@ -202,6 +208,8 @@ class Executed:
                 self._makers[number] = name.rpartition(".")[0].rpartition(".")[2]
             else:
                 self.numbers_by_name.setdefault(last, []).append(number)
+                if last in HEARING_OF_CLASSES:
+                    self.numbers_by_name.setdefault(A_CLASS, []).append(number)
         # Who makes an object calls its class, or one below; and of these there may be more now.
         self._makers_by_name = {}
         for number, owner in self._makers.items():

@@ -26,7 +26,7 @@ from dx_py_test_runner.inputs.left import ANYTHING, ANYWHERE, UNKNOWN, Change, L
 _LIMIT = 2_000_000
 """How many references are followed in one look; beyond it, every test counts as one that leaves everything."""
 
-_SHARE, _FLOOR = 0.15, 0.5
+_SHARE, _FLOOR = 0.3, 0.5
 """How much of the time may be spent on looking: a share of what has passed, and seconds in any case. Without it, a test counts so, too."""
 
 _MANY = 3_000

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from dx_py_test_runner.inputs.blame import as_of_any
-from dx_py_test_runner.inputs.executed import MAKING, Keepers, owner_of
+from dx_py_test_runner.inputs.executed import A_CLASS, HEARING_OF_CLASSES, MAKING, Keepers, owner_of
 from dx_py_test_runner.select.outline import Call, Gives, Outline
 
 _IN_OBJECT, _ANYWHERE = 1, 2
@@ -152,6 +152,7 @@ class _Giving:
         self._takers: dict[str, _Taker] = {}
         self._callers: dict[str, list[tuple[_Function, Call]]] = {}
         self._below: dict[str, set[str]] = {}
+        self._above: dict[str, set[str]] = {}
         self._makers: dict[str, list[_Function]] = {}
         self._take_in(outlines)
         self._new = list(self.functions.values())
@@ -161,6 +162,7 @@ class _Giving:
     def _take_in(self, outlines: Iterable[Outline]) -> None:
         for number, found in enumerate(outlines):
             for name, bases in found.derived:
+                self._above.setdefault(name, set()).update(bases)
                 for base in bases:
                     self._below.setdefault(base, set()).add(name)
             for told in found.gives:
@@ -170,8 +172,27 @@ class _Giving:
                 for call in told.calls:
                     self._callers.setdefault(call.name, []).append((function, call))
 
+    def _hears_of_classes(self, function: _Function) -> bool:
+        """Whether *function* is called, without being named, when a class is made."""
+        if function.last_name in HEARING_OF_CLASSES:
+            return True
+        return function.last_name in MAKING and (function.told.parameters[1:2] == ("bases",) or self._is_metaclass(function.owner))
+
+    def _is_metaclass(self, name: str) -> bool:
+        seen, waiting = set(), [name]
+        while waiting:
+            one = waiting.pop()
+            if one.lower().endswith(("type", "meta")):
+                return True
+            if one not in seen:
+                seen.add(one)
+                waiting += self._above.get(one, ())
+        return False
+
     def _tell(self, function: _Function) -> None:
         """Have those know who call *function*."""
+        if self._hears_of_classes(function):
+            self._tell_callers(A_CLASS, function)
         if function.last_name not in MAKING:
             self._tell_callers(function.last_name, function)
             return
@@ -199,7 +220,10 @@ class _Giving:
 
     def called_as(self) -> dict[str, frozenset[str]]:
         """Of each class that says how its objects are made, the names of those whose objects are made so."""
-        return {name: frozenset(self._derived(name)) for name in self._makers}
+        return {
+            name: frozenset(self._derived(name) | ({A_CLASS} if any(map(self._hears_of_classes, makers)) else set()))
+            for name, makers in self._makers.items()
+        }
 
     def _derived(self, name: str) -> set[str]:
         """A class and all below it."""

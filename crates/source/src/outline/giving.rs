@@ -53,6 +53,13 @@ pub enum Root {
 /// Decorators of functions that make something for tests.
 const FIXTURES: [&str; 2] = ["fixture", "yield_fixture"];
 
+/// As what is called: whoever hears of a class that is made.
+const A_CLASS: &str = "class";
+
+/// Functions that make classes, as `type` does with so many arguments.
+const MAKING_CLASSES: [&str; 3] = ["type", "new_class", "__new__"];
+const OF_A_CLASS: usize = 3;
+
 /// What stands before the name of a function within another.
 const INNER: &str = ".<locals>.";
 
@@ -244,6 +251,45 @@ impl<'t, 'a> Function<'t, 'a> {
             if tree.kind(id) == Kind::Call {
                 known.calls.extend(self.call(id));
             }
+            if tree.kind(id).is_scope() {
+                self.read_scope(id, known);
+            }
+        }
+    }
+
+    /// What a function or a class that stands in this one has called when it is made: decorators, and what is told of new classes.
+    fn read_scope(&self, scope: Id, known: &mut Gives) {
+        let tree = self.tree;
+        let carries = self.taint_within(scope) != 0;
+        let given = |name: &str, place: &str| Call {
+            name: name.to_owned(),
+            receiver: Root::Other,
+            carries,
+            arguments: vec![(place.to_owned(), Root::Other)],
+        };
+        for decorator in tree.children_in(scope, Field::Decorators) {
+            let called = if tree.kind(decorator) == Kind::Call { decorator + 1 } else { decorator };
+            known.calls.push(given(tree.last_name(called), "0"));
+        }
+        if tree.kind(scope) == Kind::ClassDef {
+            known.calls.push(given(A_CLASS, "*"));
+        }
+        // A class's body is executed there and then; of a function, what stands around its own.
+        let mut next = scope + 1;
+        while next < tree.node(scope).end {
+            let node = tree.node(next);
+            if tree.kind(scope) != Kind::ClassDef && node.parent == scope && node.field == Field::Body {
+                break;
+            }
+            if node.kind == Kind::Call {
+                known.calls.extend(self.call(next));
+            }
+            if node.kind.is_scope() {
+                self.read_scope(next, known);
+                next = node.end;
+            } else {
+                next += 1;
+            }
         }
     }
 
@@ -343,8 +389,11 @@ impl<'t, 'a> Function<'t, 'a> {
                 _ => (name.to_owned(), self.root_of(value, value)),
             });
         }
+        let count = tree.children_in(id, Field::Args).count();
+        let makes_class = MAKING_CLASSES.contains(&called.name()) && (called.name() != "type" || count >= OF_A_CLASS);
+        let name = if makes_class { A_CLASS } else { called.name() };
         arguments.retain(|(_, root)| *root != Root::New);
-        is_given_any.then(|| Call { name: called.name().to_owned(), receiver, carries: taint != 0, arguments })
+        is_given_any.then(|| Call { name: name.to_owned(), receiver, carries: taint != 0, arguments })
     }
 }
 
