@@ -43,7 +43,9 @@ def keepers_of(outlines: Mapping[str, Outline]) -> Keepers:
     for number, (path, found) in enumerate(outlines.items()):
         levels = {name: _IN_OBJECT if name in found.in_object else _ANYWHERE for name in found.keepers}
         for one in found.gives:
-            levels[one.name] = max(levels.get(one.name, 0), given[number, one.name].level)
+            # With what one has been given, a function within it may keep it later.
+            later = _ANYWHERE if one.keeps_given else 0
+            levels[one.name] = max(levels.get(one.name, 0), given[number, one.name].level, later)
         names[path] = frozenset(name for name, level in levels.items() if level)
         givers[path] = {one.name: frozenset(given[number, one.name].to) for one in found.gives if given[number, one.name].to}
         # A method that is taken from its class may be called with whatever object.
