@@ -105,9 +105,7 @@ impl Stack {
         // Another thread may come here meanwhile: nothing is borrowed.
         let classify = slf.borrow().classify.clone_ref(slf.py());
         let place: i64 = classify.bind(slf.py()).call1((code,))?.extract()?;
-        let mut stack = slf.borrow_mut();
-        stack.held.push(code.clone().unbind());
-        stack.known.insert(address, place);
+        slf.borrow_mut().set(code, place);
         Ok(place)
     }
 

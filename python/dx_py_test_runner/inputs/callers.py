@@ -88,8 +88,8 @@ _EXISTENCE = frozenset(
 def asks_for_existence() -> bool:
     """Whether the frame that called ``os.stat`` or its kin wants to know only whether, and as what, a path exists."""
     frame = _getframe(3)
-    while frame is not None and is_stdlib(code_of(frame).co_filename):
-        if code_of(frame).co_name in _EXISTENCE:
+    while frame is not None and is_stdlib((code := code_of(frame)).co_filename):
+        if code.co_name in _EXISTENCE:
             return True
         frame = frame.f_back
     return False

@@ -391,9 +391,8 @@ def _asked_by(place: str) -> Sequence[str]:
 
 def owner_of(qualname: str) -> str:
     """The function that a comprehension or lambda of this name is a part of; its own name if there is none."""
-    while qualname.rpartition(".")[2].startswith("<") and ".<locals>." in qualname:
-        qualname = qualname.rpartition(".<locals>.")[0]
-    return qualname
+    names = (qualname, *around(qualname))
+    return next((name for name in names if not name.rpartition(".")[2].startswith("<")), names[-1])
 
 
 def around(qualname: str) -> Iterator[str]:

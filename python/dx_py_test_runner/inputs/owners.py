@@ -285,9 +285,8 @@ class Owners:
         reader = frame
         while reader is not None and self._is_stdlib(code_of(reader).co_filename):
             reader = reader.f_back
-        if frame is None or (reader is not None and code_of(reader).co_filename.startswith(self._ours)):
-            return
-        if reader is not None and any(part in code_of(reader).co_filename for part in _LOOKING_FOR_PYTEST):
+        read_in = "" if reader is None else code_of(reader).co_filename
+        if frame is None or read_in.startswith(self._ours) or any(part in read_in for part in _LOOKING_FOR_PYTEST):
             return
         code = getattr(function, "__code__", None)
         if self.executed is not None and isinstance(code, CodeType):
@@ -322,7 +321,7 @@ class Owners:
         frame = _getframe(2)
         while frame is not None and ((name := code_of(frame).co_filename) in _ASKING or name.startswith(_RECORDING)):
             frame = frame.f_back
-        return frame is not None and code_of(frame).co_filename.endswith(_TRANSLATING) and self._is_stdlib(code_of(frame).co_filename)
+        return frame is not None and name.endswith(_TRANSLATING) and self._is_stdlib(name)
 
     def _sinks(self) -> list[Reads]:
         item = None if self._page is None else self._page.item
@@ -453,6 +452,7 @@ _ASKING = frozenset(
 _RECORDING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 
 _END = -3
+"""On a stack, a code of which nothing that has called it matters."""
 
 STATES: dict[str, Callable[[str], Any]] = {
     FILE: reading,

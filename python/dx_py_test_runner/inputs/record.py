@@ -481,20 +481,20 @@ class Recorder:
         name = os.path.abspath(os.fsdecode(path if path is not None else "."))
         if self._ignored(name):
             return
-        frame = _getframe(2)
+        lister = code_of(_getframe(2)).co_filename
         if self.owners is not None:
-            self._own_listing(name, code_of(frame).co_filename, event)
+            self._own_listing(name, lister, event)
         if not (self._by_level and self._for_levels):
             return
-        if code_of(frame).co_filename == "<frozen importlib._bootstrap_external>":
+        if lister == "<frozen importlib._bootstrap_external>":
             key, names = ("import", name), importable_names(name)
-        elif code_of(frame).co_filename.endswith("/importlib/metadata/__init__.py"):
+        elif lister.endswith("/importlib/metadata/__init__.py"):
             key, names = ("metadata", name), metadata_names(name)
         elif caller_is_pytest() and not self._hidden_count:
             key, names = ("visible", name), visible_names(name)
         else:
             key, names = ("all", name), visible_names(name, hidden=True)
-            if event == "os.scandir" and not is_stdlib(code_of(frame).co_filename) and not caller_is_pytest():
+            if event == "os.scandir" and not is_stdlib(lister) and not caller_is_pytest():
                 self._note_entries(name, names)
         self._seen.listings.setdefault(key, names)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from dx_py_test_runner.inputs.blame import as_of_any
-from dx_py_test_runner.inputs.executed import A_CLASS, HEARING_OF_CLASSES, MAKING, Keepers, owner_of
+from dx_py_test_runner.inputs.executed import A_CLASS, HEARING_OF_CLASSES, MAKING, Keepers, around, owner_of
 from dx_py_test_runner.select.outline import Call, Gives, Outline
 
 _IN_OBJECT, _ANYWHERE = 1, 2
@@ -61,9 +61,8 @@ def _with_those_within(places: Iterable[tuple[str, Iterable[str]]]) -> dict[str,
     """The places of each function, and of those within it, which may put there what that was given."""
     found: dict[str, set[str]] = {}
     for name, into in places:
-        while name:
-            found.setdefault(name, set()).update(into)
-            name = name.rpartition(".<locals>.")[0]
+        for one in (name, *around(name)):
+            found.setdefault(one, set()).update(into)
     return found
 
 

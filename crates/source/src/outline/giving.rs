@@ -268,7 +268,7 @@ impl<'t, 'a> Function<'t, 'a> {
             arguments: vec![(place.to_owned(), Root::Other)],
         };
         for decorator in tree.children_in(scope, Field::Decorators) {
-            let called = if tree.kind(decorator) == Kind::Call { decorator + 1 } else { decorator };
+            let called = tree.decorating(decorator);
             known.calls.push(given(tree.last_name(called), "0"));
         }
         if tree.kind(scope) == Kind::ClassDef {

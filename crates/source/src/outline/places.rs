@@ -58,7 +58,7 @@ pub(super) fn places(tree: &Tree, all: &HashMap<Id, Own>) -> Vec<(String, Vec<St
         let mut places = Places { own: &all[&one.id], around: names, found: BTreeSet::new() };
         places.read();
         for decorator in unknown_decorators(tree, one.id) {
-            let called = if tree.kind(decorator) == Kind::Call { decorator + 1 } else { decorator };
+            let called = tree.decorating(decorator);
             let path = places.path(called).unwrap_or_else(|| "?".to_owned());
             places.found.insert(format!("@{path}"));
         }
@@ -377,15 +377,22 @@ fn class_of_method<'a>(tree: &Tree<'a>, function: Id) -> Option<&'a str> {
     is_sure.then(|| tree.node(tree.node(function).parent).name())
 }
 
-/// How many rows there are around a part of a target. A row of the rest is a new one, with parts of the one that it is within.
-fn steps_between(tree: &Tree, mut part: Id, target: Id) -> usize {
-    let mut steps: usize = 0;
+/// The rows around a part of a target, from within: whether it is in the rest of each. A row of the rest is a new one, with parts of the one that it is within.
+fn rows_around(tree: &Tree, mut part: Id, target: Id) -> Vec<bool> {
+    let mut rows = Vec::new();
     while part != target {
         let is_rest = tree.kind(part) == Kind::Starred;
         part = tree.node(part).parent;
-        steps += usize::from(matches!(tree.kind(part), Kind::Tuple | Kind::List) && !is_rest);
+        if matches!(tree.kind(part), Kind::Tuple | Kind::List) {
+            rows.push(is_rest);
+        }
     }
-    steps
+    rows
+}
+
+/// How many steps a part of a target is within what is bound to the target.
+fn steps_between(tree: &Tree, part: Id, target: Id) -> usize {
+    rows_around(tree, part, target).into_iter().filter(|is_rest| !is_rest).count()
 }
 
 fn is_stored(tree: &Tree, id: Id) -> bool {
@@ -530,15 +537,7 @@ fn handed_on(tree: &Tree, id: Id, own: Option<&Own>) -> Option<usize> {
 
 /// What a part of a target is bound to, if *whole* is bound to the target.
 fn reached_by(tree: &Tree, part: Id, target: Id, whole: Reach) -> Reach {
-    let mut rows = Vec::new();
-    let mut one = part;
-    while one != target {
-        let is_rest = tree.kind(one) == Kind::Starred;
-        one = tree.node(one).parent;
-        if matches!(tree.kind(one), Kind::Tuple | Kind::List) {
-            rows.push(is_rest);
-        }
-    }
+    let rows = rows_around(tree, part, target);
     rows.into_iter().rev().fold(whole, |reach, is_rest| if is_rest { reach.copied() } else { reach.part() })
 }
 

@@ -195,6 +195,14 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// What a decorator is, or what makes it, if it is called there.
+    pub(super) fn decorating(&self, decorator: Id) -> Id {
+        match self.kind(decorator) {
+            Kind::Call => decorator + 1,
+            _ => decorator,
+        }
+    }
+
     /// What an attribute, subscript or call is one of; None if the node is none of these.
     pub(super) fn inner(&self, id: Id) -> Option<Id> {
         match self.kind(id) {
