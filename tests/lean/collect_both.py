@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -21,6 +22,7 @@ class Collected:
     def __init__(self, engine: str) -> None:
         self.engine = engine
         self.items: list[dict[str, Any]] = []
+        self.warnings: list[str] = []
         self.lean = 0
 
     @pytest.hookimpl(wrapper=True)
@@ -28,6 +30,9 @@ class Collected:
         session.config.option.engine = self.engine
         with lean_collection(session):
             return (yield)
+
+    def pytest_warning_recorded(self, warning_message: Any) -> None:
+        self.warnings.append(str(warning_message))
 
     def pytest_collection_finish(self, session: Any) -> None:
         self.lean = sum("keywords" not in item.__dict__ for item in session.items)
@@ -79,16 +84,22 @@ def describe_collector(node: Any) -> dict[str, Any]:
 
 def main() -> int:
     found: dict[str, list[dict[str, Any]]] = {}
+    warnings: dict[str, list[str]] = {}
     for engine in ("pytest", "lean"):
-        for name in [name for name in sys.modules if name.startswith(("test_", "conftest"))]:
-            del sys.modules[name]
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", None)).startswith(os.getcwd()):
+                del sys.modules[name]
         plugin = Collected(engine)
         pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", *sys.argv[1:]], plugins=[plugin])
         found[engine] = plugin.items
+        warnings[engine] = plugin.warnings
         print(f"{engine}: {len(plugin.items)} items, {plugin.lean} of them lean")
     differing = 0
     if len(found["pytest"]) != len(found["lean"]):
         differing += 1
+    if warnings["pytest"] != warnings["lean"]:
+        differing += 1
+        print(f"pytest warns of {warnings['pytest']}, lean of {warnings['lean']}")
     for real, lean in zip(found["pytest"], found["lean"], strict=False):
         for key in sorted(real.keys() | lean.keys()):
             if without_addresses(real.get(key)) != without_addresses(lean.get(key)):

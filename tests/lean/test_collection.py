@@ -157,6 +157,106 @@ class TestIn:
     def test_many(self, many): pass
 """
 
+FIXTURES_OF_CLASSES = """
+import functools
+import pytest
+
+def wrap(f):
+    @functools.wraps(f)
+    def inner(*a, **k): return f(*a, **k)
+    return inner
+
+class Base:
+    @pytest.fixture
+    def inherited(self): return 1
+    @pytest.fixture
+    def hidden(self): return 1
+    @pytest.fixture(name="renamed")
+    def original(self): return 1
+    @pytest.fixture(scope="class", autouse=True)
+    def each(self): pass
+
+class TestBelow(Base):
+    hidden = None
+    @pytest.fixture
+    def inherited(self, inherited): return 2
+    def test_below(self, inherited, renamed, hidden): pass
+
+class TestHelped:
+    @staticmethod
+    def helper(): pass
+    @classmethod
+    def maker(cls): pass
+    @property
+    def shown(self): raise RuntimeError
+    @pytest.fixture
+    def own(self): pass
+    class Inner: pass
+    def test_helped(self, own): pass
+
+class TestStatic:
+    @staticmethod
+    @pytest.fixture
+    def above(): pass
+    @pytest.fixture
+    @staticmethod
+    def beneath(): pass
+    def test_static(self, above, beneath): pass
+
+class TestClass:
+    @classmethod
+    @pytest.fixture
+    def above(cls): pass
+    @pytest.fixture
+    @classmethod
+    def beneath(cls): pass
+    def test_class(self, above, beneath): pass
+
+class TestWrapped:
+    @wrap
+    @pytest.fixture
+    def wrapped(self): pass
+    @pytest.fixture
+    @wrap
+    def wrapping(self): pass
+    def test_wrapped(self, wrapped, wrapping): pass
+
+class TestSaysItself:
+    def __dir__(self): return ["seen", "test_says"]
+    @pytest.fixture
+    def seen(self): pass
+    @pytest.fixture(autouse=True)
+    def unseen(self): pass
+    def test_says(self, seen): pass
+
+class TestAnswers:
+    def __getattr__(self, name): raise AttributeError(name)
+    @pytest.fixture
+    def own(self): pass
+    def test_answers(self, own): pass
+
+class Descriptor:
+    def __get__(self, instance, owner): return pytest.fixture(lambda: 1)
+
+class TestDescribed:
+    made = Descriptor()
+    def test_described(self, made): pass
+
+class Meta(type):
+    def __getattribute__(cls, name): return super().__getattribute__(name)
+
+class TestOfMeta(metaclass=Meta):
+    @pytest.fixture
+    def own(self): pass
+    def test_of_meta(self, own): pass
+
+class TestSlots:
+    __slots__ = ("place",)
+    @pytest.fixture
+    def own(self): pass
+    def test_slots(self, own): pass
+"""
+
 CONFTEST = """
 import pytest
 
@@ -206,6 +306,11 @@ PROJECTS = {
     "classes": {"test_classes.py": CLASSES},
     "odd": {"test_odd.py": ODD},
     "fixtures": {"test_fixtures.py": FIXTURES},
+    "fixtures of classes": {"test_fixtures.py": FIXTURES_OF_CLASSES},
+    "fixtures wrapped in a module": {
+        "test_wrapped.py": FIXTURES_OF_CLASSES.partition("class Base")[0]
+        + "@wrap\n@pytest.fixture\ndef wrapped(): pass\ndef test_wrapped(wrapped): pass",
+    },
     "conftest": {"conftest.py": CONFTEST, "sub/test_fixtures.py": FIXTURES, "test_plain.py": PLAIN},
     "folders": {
         "test_top.py": PLAIN,

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-import pytest
 from _pytest import fixtures, python
 from _pytest.compat import getfuncargnames
 from _pytest.fixtures import FixtureFunctionDefinition, FuncFixtureInfo
@@ -25,18 +24,12 @@ from _pytest.scope import Scope
 from _pytest.stash import StashKey
 
 from dx_py_test_runner.engine.frames import internal
-from dx_py_test_runner.engine.lean import files, guards, importing, items
+from dx_py_test_runner.engine.lean import files, guards, holders, importing, items
 from dx_py_test_runner.engine.lean.collectors import folder_of
-
-_INERT = frozenset({str, int, float, bool, bytes, tuple, list, dict, set, frozenset, type(None)})
-"""Types of values that are never collected: they cannot be called, and have no attributes of their own."""
 
 _NOT_PLAIN = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 
 _COLLECTING_MARKS = frozenset({"parametrize", "usefixtures"})
-
-_REGISTERS_NODES = pytest.__version__.startswith("9.2.")
-"""Whether fixtures of a module are registered with its node and nothing else."""
 
 _collect = PyCollector.collect
 _all_argument_names = fixtures.getfuncargnames
@@ -74,12 +67,13 @@ def lean_collection(
     @internal
     def parsefactories(*args: Any, **more: Any) -> None:
         __tracebackhide__ = True
-        names = None if more or len(args) != 1 else _fixture_names(args[0])
+        node, holder = holders.holder_of(args, more) or (None, None)
+        names = None if node is None else holders.fixture_names(holder)
         if names is None:
             parse(*args, **more)
         else:
             for name in names:
-                _register(manager, args[0], name)
+                holders.register(manager, node, holder, name)
 
     order = session.stash[order_key] = _Order(reorder)
 
@@ -228,50 +222,6 @@ def _genitems(session: Any, modules: files.Modules | None) -> Callable[[Any], It
         return generated
 
     return genitems
-
-
-def _fixture_names(node: Any) -> list[str] | None:
-    """The names of a module's fixtures, in pytest's order; None if others may be hidden or wrapped.
-
-    Nothing is hidden where there are fixtures, plain functions, classes, modules and values alone.
-    """
-    if type(node) is not Module or type(node.obj) is not ModuleType:
-        return None
-    names = node.obj.__dict__
-    if "__dir__" in names or "__getattr__" in names:
-        return None
-    found = []
-    for name, value in names.items():
-        kind = type(value)
-        if kind is FunctionType:
-            if value.__dict__ and ("__wrapped__" in value.__dict__ or "_mock_name" in value.__dict__):
-                return None
-        elif kind is FixtureFunctionDefinition:
-            if not _REGISTERS_NODES:
-                return None
-            found.append(name)
-        elif kind is type:
-            if hasattr(value, "__wrapped__"):
-                return None
-        elif not (kind in _INERT or kind is ModuleType or name in python.IGNORED_ATTRIBUTES):
-            return None
-    found.sort()
-    return found
-
-
-def _register(manager: Any, node: Any, name: str) -> None:
-    """One turn of the loop in ``FixtureManager.parsefactories``."""
-    fixture = node.obj.__dict__[name]
-    marker = fixture._fixture_function_marker
-    manager._register_fixture(
-        name=marker.name or name,
-        func=fixture._get_wrapped_function(),
-        scope=marker.scope,
-        params=marker.params,
-        ids=marker.ids,
-        autouse=marker.autouse,
-        node=node,
-    )
 
 
 class _Names:
@@ -437,7 +387,7 @@ class _Collecting:
                     if item is not None:
                         nodes.append(item)
                         return
-            elif kind in _INERT or kind is FixtureFunctionDefinition or self._is_no_test(name, value, kind):
+            elif kind in holders.INERT or kind is FixtureFunctionDefinition or self._is_no_test(name, value, kind):
                 return
         made = self._ihook.pytest_pycollect_makeitem(collector=self._collector, name=name, obj=value)
         if isinstance(made, list):
