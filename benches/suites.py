@@ -9,7 +9,7 @@ else that program has no result for the suite. No time is ever asserted: medians
 
 "bytecode": what an earlier run of the same program has cached is there. "no bytecode": with PYTHONDONTWRITEBYTECODE; what
 earlier runs have put into the user's cache folder (XDG_CACHE_HOME) is there. "first run": the same without that folder, as in
-a fresh checkout on a fresh machine. "warm": a daemon of the program's own serves the suite for the third time or later.
+a fresh checkout on a fresh machine; only ours has one, and for the others it is the same as "no bytecode". "warm": a daemon of the program's own serves the suite for the third time or later.
 """
 
 from __future__ import annotations
@@ -118,18 +118,26 @@ class Program:
     package: str = ""
     warm: bool = False
     count: str = r"(\d+) passed"
-    variants: tuple[str, ...] = ("bytecode", "no bytecode", "first run")
+    variants: tuple[str, ...] = ("bytecode", "no bytecode")
+    warm_ups: int = 1
+    """Runs that fill caches, and levels of a daemon, before times count."""
 
 
 PYTEST = Program("pytest", ("pytest", "-p", "no:cacheprovider"))
 OURS = (
-    Program("dx-py cold", ("dx-py", "test", "-p", "no:cacheprovider", "--no-daemon"), str(CHECKOUT)),
+    Program(
+        "dx-py cold",
+        ("dx-py", "test", "-p", "no:cacheprovider", "--no-daemon"),
+        str(CHECKOUT),
+        variants=("bytecode", "no bytecode", "first run"),
+        warm_ups=2,
+    ),
     Program(
         "dx-py warm",
         ("dx-py", "test", "-p", "no:cacheprovider"),
         str(CHECKOUT),
         warm=True,
-        variants=("bytecode", "no bytecode"),
+        warm_ups=2,
     ),
 )
 RIVALS = {
@@ -225,12 +233,11 @@ def main() -> int:
     options = parser.parse_args()
     options.folder = (options.folder or Path(tempfile.mkdtemp(prefix="dx-py-suites-"))).resolve()
     places = list(prepare(options))
-    for number in range(options.runs + 2):
+    for number in range(-max(place.program.warm_ups for place in places), options.runs):
         for place in places:
-            if not place.failure:
+            if not place.failure and number >= -place.program.warm_ups:
                 seconds = place.run()
-                # The first runs fill caches, and levels of the daemon.
-                if number >= 2 and not place.failure:
+                if number >= 0 and not place.failure:
                     place.seconds.append(seconds)
     for place in places:
         if place.program.warm:
@@ -250,11 +257,9 @@ def main() -> int:
 
 def show(places: list[Place]) -> None:
     print(f"{'suite':6}{'program':14}{'bytecode':14}{'median s':>9}{'pytest /':>10}")
+    of_pytest = {(place.suite, place.variant): place for place in places if place.program is PYTEST}
     for place in places:
-        base = next(
-            (other for other in places if other.program is PYTEST and (other.suite, other.variant) == (place.suite, place.variant)),
-            None,
-        )
+        base = of_pytest.get((place.suite, "no bytecode" if place.variant == "first run" else place.variant))
         if place.failure or not place.seconds or base is None or not base.seconds:
             print(f"{place.suite:6}{place.program.name:14}{place.variant:14}  {place.failure or 'no result'}")
             continue
