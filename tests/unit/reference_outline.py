@@ -33,9 +33,9 @@ def _derived(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Classes with the last names of their bases."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
-            bases = [getattr(base, "id", getattr(base, "attr", "")) for base in node.bases if isinstance(base, (ast.Name, ast.Attribute))]
+            bases = [base.value if isinstance(base, ast.Subscript) else base for base in node.bases]
             if bases:
-                yield node.name, tuple(bases)
+                yield node.name, tuple(getattr(base, "id", getattr(base, "attr", "?")) if isinstance(base, (ast.Name, ast.Attribute)) else "?" for base in bases)
 
 
 def _certain_imports(node: ast.AST) -> Iterator[tuple[int, str, tuple[str, ...]]]:
@@ -141,6 +141,16 @@ class _Finder(ast.NodeVisitor):
     def visit_Name(self, node: ast.Name) -> None:
         if node.id in _IMPORTERS and isinstance(node.ctx, ast.Load):
             self.dynamic = True  # not called here, but wherever it is handed to
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        table, key = node.value, node.slice
+        is_table = isinstance(table, ast.Attribute) and table.attr == "modules" and isinstance(table.value, ast.Name) and self._aliases.get(table.value.id, table.value.id) == "sys"
+        is_standing = (isinstance(key, ast.Constant) and key.value == "__main__") or (isinstance(key, ast.Name) and key.id == "__name__")
+        if is_table and is_standing and isinstance(node.ctx, ast.Load):
+            self.names.add("sys.modules")
+            self.visit(key)
+        else:
+            self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         if node.attr in _IMPORTERS:

@@ -46,6 +46,15 @@ PLACES = {
     "any attribute": ("def f(a, b):\n    setattr(a, b, 1)\n", {".*"}),
     "an attribute that is named": ("def f(a):\n    setattr(a, 'b', 1)\n", {".b"}),
     "a namespace": ("def f(a):\n    a.__dict__['b'] = 1\n", {".*"}),
+    "its own namespace": ("class C:\n    def f(self):\n        self.__dict__['b'] = 1\n", {"~C.*"}),
+    "its own namespace, another way": ("class C:\n    def f(self):\n        vars(self).update(b=1)\n", {"~C.*"}),
+    "any attribute of its own object": ("class C:\n    def f(self, b):\n        setattr(self, b, 1)\n", {"~C.*"}),
+    "any attribute of its own object, in the way of all": ("class C:\n    def f(self, b):\n        object.__setattr__(self, b, 1)\n", {"~C.*"}),
+    "any attribute of what it is given, in the way of all": ("class C:\n    def f(self, b):\n        object.__setattr__(b, b, 1)\n", {".*"}),
+    "any attribute, by the object's own way": ("class C:\n    def f(self, b):\n        b.__setattr__(b, 1)\n", {".*"}),
+    "a namespace of something new": ("def f(b):\n    a = C()\n    a.__dict__[b] = 1\n    setattr(a, b, 1)\n", set()),
+    "a namespace of what is perhaps new": ("def f(b):\n    a = C()\n    a = a or b\n    a.__dict__[b] = 1\n", {".*"}),
+    "a namespace of a part of something new": ("def f(b):\n    for a in [b]:\n        a.__dict__[b] = 1\n", {".*"}),
     "the module's namespace": ("def f():\n    globals()['b'] = 1\n", {".*"}),
     "a path of others": ("import sys\n\n\ndef f():\n    sys.path.append(1)\n", {"path", "#sys.path"}),
     "a path that is imported there": ("def f():\n    from sys import path\n    path.append(1)\n", {"path", "#!"}),
@@ -129,6 +138,11 @@ def test_handing(text: str, names: set[str]) -> None:
         ({"~C.x"}, Left(frozenset({".x"}), frozenset(), None, frozenset({"C", "object"})), (), True),
         ({"~C.x"}, Left(frozenset({".x", "~"}), frozenset(), None, frozenset({"D", "object"})), (), False),
         ({"~C.x"}, Left(frozenset({".*"}), frozenset()), (), True),
+        ({"~C.*"}, Left(frozenset({".x"}), frozenset(), None, frozenset({"C"})), (), True),
+        ({"~C.*"}, Left(frozenset({".x"}), frozenset(), None, frozenset({"D"})), (), False),
+        ({"own"}, Left(frozenset({"x"}), frozenset()), ("x",), True),
+        ({"own"}, Left(frozenset({"x"}), frozenset()), (), False),
+        ({"other"}, Left(frozenset({"x"}), frozenset()), ("x",), False),
         ({"~C.x"}, Left(frozenset({"~"}), frozenset()), (), False),
         ({"~C"}, Left(frozenset({"~"}), frozenset(), None, frozenset({"C"})), (), True),
         ({"~C"}, Left(frozenset({".x", "~"}), frozenset(), None, frozenset({"D"})), (), False),
@@ -188,3 +202,28 @@ def test_who_gives_it_to_one_that_cannot_be_seen() -> None:
     codes = Codes(f"{SAVING}def f():\n    save(g())\n\n\ndef h():\n    other(g())\n")
     save = codes.names.index("save")
     assert {codes.names[number] for number in Blame(codes, {save}).unseen(codes.begun)} == {"save", "f"}
+
+
+FILLING = "class C:\n    def f(self):\n        self.x = 1\n\n\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("", "~C.x"),
+        ("class D:\n    f = C.f\n", ".x"),
+        ("class D(C):\n    pass\n\n\nclass E:\n    f = D.f\n", ".x"),
+        ("class D(C[int]):\n    pass\n\n\nclass E:\n    f = D.f\n", ".x"),
+        ("class D(make(C)):\n    pass\n\n\nclass E:\n    f = D.f\n", ".x"),
+        ("D = C\n\n\nclass E:\n    f = D.f\n", ".x"),
+        ("from m import D as Same\n\n\nclass D:\n    pass\n\n\nclass E:\n    f = Same.f\n", ".x"),
+        ("class D:\n    pass\n\n\ntry:\n    D = C\nexcept E:\n    pass\n\n\nclass E:\n    f = D.f\n", ".x"),
+        ("class D:\n    pass\n\n\ndef g(D):\n    E.f = D.f\n", ".x"),
+        ("class D:\n    def f(self):\n        pass\n\n\nclass E:\n    f = D.f\n", "~C.x"),
+        ("class D(C):\n    def g(self):\n        C.f(self)\n", "~C.x"),
+        ("class D(C):\n    def g(self, other):\n        C.f(other)\n", ".x"),
+    ],
+)
+def test_methods_that_are_taken_from_their_classes(text: str, place: str) -> None:
+    known = keepers_of({"file": outline((FILLING + text).encode())})
+    assert known.places["file"]["C.f"] == {place}

@@ -69,8 +69,8 @@ pub struct Traces {
     referents: usize,
     /// What :meth:`hold` keeps alive.
     held: Vec<Py<PyAny>>,
-    /// While that is so: an object and one that refers to it, in order.
-    references: Vec<(Address, Address)>,
+    /// While that is so: of each entry, the entries that refer to it.
+    holders: Holders,
 }
 
 #[derive(Clone, Copy)]
@@ -141,7 +141,7 @@ impl Traces {
             round: 0,
             referents: 0,
             held: Vec::new(),
-            references: Vec::new(),
+            holders: Holders::default(),
         }
     }
 
@@ -236,32 +236,33 @@ impl Traces {
         if !self.is_unchanged(py) {
             return false;
         }
-        for entry in &self.entries {
-            let object = entry.object as *mut ffi::PyObject;
-            // SAFETY: all is as it was, so it is alive.
-            self.held.push(unsafe { Bound::from_borrowed_ptr(py, object) }.unbind());
-            let pairs = referents(object).into_iter().map(|referent| (referent as Address, entry.object));
-            self.references.extend(pairs.filter(|&(referent, _)| self.known.contains_key(&referent)));
+        // SAFETY: all is as it was, so it is alive.
+        let alive =
+            |entry: &Entry| unsafe { Bound::from_borrowed_ptr(py, entry.object as *mut ffi::PyObject) }.unbind();
+        self.held.extend(self.entries.iter().map(alive));
+        let mut found = References { known: &self.known, holder: 0, pairs: Vec::with_capacity(self.referents) };
+        for (number, entry) in self.entries.iter().enumerate() {
+            found.holder = number;
+            traverse(entry.object as *mut ffi::PyObject, add_reference, (&raw mut found).cast());
         }
-        self.references.sort_unstable();
-        self.references.dedup();
+        let pairs = found.pairs;
+        self.holders = Holders::of(&pairs, self.entries.len());
         true
     }
 
     /// What :meth:`hold` has found out matters no more.
     fn release(&mut self) {
-        self.references.clear();
+        self.holders = Holders::default();
         self.held.clear();
     }
 
     /// For each of *objects*, what was reached in the last look and refers to it. To be asked while all that is held.
     fn holders<'py>(&self, py: Python<'py>, objects: Vec<Bound<'py, PyAny>>) -> Vec<Vec<Bound<'py, PyAny>>> {
-        let alive = |&holder: &Address| {
+        let alive = |holder: Address| {
             // SAFETY: it is held.
             unsafe { Bound::from_borrowed_ptr(py, holder as *mut ffi::PyObject) }
         };
-        let of =
-            |object: Bound<'py, PyAny>| self.holders_of(object.as_ptr() as Address).map(|(_, holder)| alive(holder));
+        let of = |object: Bound<'py, PyAny>| self.holders_of(object.as_ptr() as Address).map(alive);
         objects.into_iter().map(|object| of(object).collect()).collect()
     }
 
@@ -281,7 +282,7 @@ impl Traces {
                     found.push(one);
                 }
                 if self.namespaces.get(&one) != Some(&true) {
-                    waiting.extend(self.holders_of(one).map(|&(_, holder)| holder));
+                    waiting.extend(self.holders_of(one));
                 }
             }
             found
@@ -301,10 +302,10 @@ impl Traces {
 }
 
 impl Traces {
-    /// What refers to an object, behind that object itself.
-    fn holders_of(&self, object: Address) -> impl Iterator<Item = &(Address, Address)> {
-        let start = self.references.partition_point(|&(referent, _)| referent < object);
-        self.references[start..].iter().take_while(move |&&(referent, _)| referent == object)
+    /// What refers to an object, once each.
+    fn holders_of(&self, object: Address) -> impl Iterator<Item = Address> + use<'_> {
+        let holders = self.known.get(&object).map_or(&[][..], |&number| self.holders.of_entry(number));
+        holders.iter().map(|&holder| self.entries[holder].object)
     }
 
     /// Whether all that was reached in the last look is as it was. False may be said of what is only not exactly the same.
@@ -616,6 +617,59 @@ impl Traces {
         let class = unsafe { Bound::from_borrowed_ptr(py, class.cast::<ffi::PyObject>()) };
         Kind::Bytes(class.getattr(intern!(py, "__basicsize__")).and_then(|size| size.extract()).unwrap_or(0))
     }
+}
+
+/// For each of some entries, by their numbers, those that refer to it.
+#[derive(Default)]
+struct Holders {
+    /// Where its part of *all* begins, and where it ends.
+    parts: Vec<(usize, usize)>,
+    all: Vec<usize>,
+}
+
+impl Holders {
+    /// From pairs of an entry and one that refers to it, in the order of the latter.
+    fn of(pairs: &[(usize, usize)], count: usize) -> Self {
+        let mut parts = vec![(0, 0); count];
+        for &(referent, _) in pairs {
+            parts[referent].1 += 1;
+        }
+        let mut start = 0;
+        for part in &mut parts {
+            let size = part.1;
+            *part = (start, start);
+            start += size;
+        }
+        let mut all = vec![0; start];
+        for &(referent, holder) in pairs {
+            let (start, end) = &mut parts[referent];
+            if *start == *end || all[*end - 1] != holder {
+                all[*end] = holder;
+                *end += 1;
+            }
+        }
+        Self { parts, all }
+    }
+
+    fn of_entry(&self, number: usize) -> &[usize] {
+        self.parts.get(number).map_or(&[], |&(start, end)| &self.all[start..end])
+    }
+}
+
+/// References that are being found.
+struct References<'a> {
+    known: &'a By<usize>,
+    holder: usize,
+    pairs: Vec<(usize, usize)>,
+}
+
+extern "C" fn add_reference(object: *mut ffi::PyObject, found: *mut c_void) -> c_int {
+    // SAFETY: `Traces::hold` has handed this in, and waits.
+    let found = unsafe { &mut *found.cast::<References>() };
+    if let Some(&number) = found.known.get(&(object as Address)) {
+        found.pairs.push((number, found.holder));
+    }
+    0
 }
 
 /// What a walk has reached by now.

@@ -65,12 +65,15 @@ pub struct Outline {
     pub places: Vec<(String, Vec<String>)>,
     /// The names of what each function, and the module itself (`""`), hands on.
     pub handing: Vec<(String, Vec<String>)>,
-    /// The last names of what is taken from classes, but for methods called with the object of the method around them; sorted.
+    /// What is taken from classes (see `keeping::taken`); sorted.
     pub taken: Vec<String>,
     /// Imports that are done whenever the module is loaded.
     pub loads: Vec<Import>,
     /// What loading the module does to others.
     pub touches: Touches,
+    /// The functions in which modules are imported, or looked up, by names that are not in the text; `""`: perhaps anywhere. Without those that do so
+    /// by executing a text. Sorted.
+    pub dynamic_in: Vec<String>,
 }
 
 /// What comes of reading a file.
@@ -125,7 +128,7 @@ fn outline_parsed(text: &str, lossy: &[usize], minor: u8) -> Option<Outline> {
         return None;
     }
     let tree = build::build(text, parsed.suite(), minor);
-    let mentions::Mentions { imports, names, dynamic } = mentions::mentions(&tree);
+    let mentions::Mentions { imports, names, dynamic, dynamic_in } = mentions::mentions(&tree);
     let (level, bodies) = digest::level_and_bodies(&tree);
     let own = keeping::own_parts(&tree);
     let (keepers, in_object) = keeping::keepers(&tree, &own);
@@ -146,6 +149,7 @@ fn outline_parsed(text: &str, lossy: &[usize], minor: u8) -> Option<Outline> {
         taken: keeping::taken(&tree),
         loads: mentions::certain_imports(&tree),
         touches: touching::touches(&tree),
+        dynamic_in,
     })
 }
 

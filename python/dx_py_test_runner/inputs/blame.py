@@ -33,6 +33,8 @@ class Blame:
         self._known = known
         self._unseen = unseen
         self._handed: frozenset[str] | None = None
+        self._begun: frozenset[str] = frozenset()
+        """The names of the project's functions that were begun."""
 
     def unseen(self, numbers: Iterable[int]) -> set[int]:
         """Those that may have left something, whatever is otherwise: by themselves, or by giving it to one of them."""
@@ -44,7 +46,8 @@ class Blame:
         if self._handed is None:
             known = self._known
             self._handed = known.handing_anyway.union(*(known.handing.get(number, ()) for number in known.begun))
-        handed, places, own = self._handed, self._known.places, self._known.numbers_by_name
+            self._begun = frozenset(name for name, numbers in known.numbers_by_name.items() if not known.begun.isdisjoint(numbers))
+        handed, places, own = self._handed, self._known.places, self._begun
         itself: dict[int, bool] = {}
 
         def may_itself(number: int) -> bool:
@@ -77,7 +80,7 @@ def may_have_left(places: Collection[str] | None, left: Left, handed: Collection
 
     :param places: into what it puts something; None: anywhere.
     :param handed: the names of what somebody has handed on meanwhile: who puts something into what it was given has no name for it.
-    :param own: the names of the project's functions.
+    :param own: the names of the project's functions that were begun meanwhile.
     """
     names = left.names
     if places is None or names >= EVERYTHING:

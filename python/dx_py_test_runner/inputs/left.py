@@ -102,9 +102,12 @@ class Naming:
     def _is_part_of(self, change: Change, changed_ones: Collection[int]) -> bool:
         """Whether something was made as it is, and has been put into others that are otherwise, too: these have names."""
         one, _keys, _parts, is_new_root = change
-        if is_new_root or not (type(one) in (frozenset, re.Pattern) or _is_tuple(one)):
+        if is_new_root or not (type(one) in (frozenset, re.Pattern, dict) or _is_tuple(one)):
             return False
         (holders,) = self._native.holders([one])
+        if type(one) is dict:
+            # The names of a pattern's groups are part of it: they are shown, and not handed out.
+            return bool(holders) and all(type(holder) is re.Pattern for holder in holders)
         return bool(holders) and all(id(holder) in changed_ones for holder in holders)
 
     def _names_in_itself(self, change: Change) -> set[str] | None:

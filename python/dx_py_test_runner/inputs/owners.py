@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from sys import _getframe  # bound at once: a test may take it away
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,12 +22,16 @@ from dx_py_test_runner.inputs.blame import Blame
 from dx_py_test_runner.inputs.executed import NOBODY, Executed, listen
 from dx_py_test_runner.inputs.lasting import Lasting, counts_objects
 from dx_py_test_runner.inputs.left import UNKNOWN, Left
+from dx_py_test_runner.inputs.mentioned import ANY_MODULE, mentioned_in
 from dx_py_test_runner.inputs.traces import Traces
 from dx_py_test_runner.inputs.stamp import content_hash, link_target, stamp, what_is
 
 FILE, KIND, LINK, STATUS, LIST, DISTS, ENV, PROCESS = "file", "kind", "link", "status", "list", "dists", "env", "process"
 """What may be read: a file's content, what is at a path, where a link leads, a file's size and times, the names in a folder, the
 distributions installed in a folder, a variable of the environment (``*``: all of them), and whatever another process reads."""
+
+MENTION = "mention"
+"""A read like these: a module that is loaded may have been reached by a code that was executed; ``*``: any."""
 
 LOAD = "load"
 """A read like these: a module was loaded from a file, perhaps under no name that importlib still knows in the end."""
@@ -276,6 +281,18 @@ class Owners:
         state = STATES[kind](name) if kind in STATES else None
         for sink in sinks:
             sink.setdefault(read, state)
+
+    def executes(self, code: CodeType) -> None:
+        """Somebody executes *code*, as a module or otherwise."""
+        if self.executed is None:
+            return
+        self.executed.loads(code)
+        reader = code_of(_getframe(2)).co_filename
+        if reader.startswith(("<frozen importlib", self._ours, *_OURS_FROZEN)) or "/_pytest/assertion/" in reader:
+            return
+        for name in mentioned_in(code):
+            if name == ANY_MODULE or self.is_of_project(getattr(sys.modules.get(name), "__file__", None) or ""):
+                self.note(MENTION, name)
 
     def look_at(self, function: Any) -> None:
         """Somebody asks how a function is called, or what its code is. What pytest asks to find out what is asked for is known otherwise."""

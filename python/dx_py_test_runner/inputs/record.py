@@ -418,7 +418,7 @@ class Recorder:
         elif event == "exec":
             if self.owners is not None and self.owners.executed is not None and isinstance(args[0], CodeType):
                 with self._inside:
-                    self.owners.executed.loads(args[0])
+                    self.owners.executes(args[0])
         elif event == "import" and not self._by_level:
             assert self.owners is not None
             self.owners.imports()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dx_py_test_runner.history.store import Claim, History, Memory
@@ -12,7 +12,7 @@ from dx_py_test_runner.inputs import owners
 from dx_py_test_runner.inputs.compare import NEVER
 from dx_py_test_runner.inputs.executed import Keepers
 from dx_py_test_runner.select import settled
-from dx_py_test_runner.select.closure import Graph, Loaded
+from dx_py_test_runner.select.closure import ALL, Graph, Loaded, Reached
 from dx_py_test_runner.select.keeping import keepers_of, keeps
 from dx_py_test_runner.select.outline import Outline
 from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, CONFTEST_NAMES, DOUBT, EFFECT, EVERYWHERE, FIND, LEVEL, MENTIONS, SIGNATURE, SIGNATURES, TOUCHED, TREE, World
@@ -86,20 +86,25 @@ class Assembler:
         self._files = files
         self.history = History()
         self._module_claims: dict[str, list[Claim]] = {}
+        self._dynamic_codes: dict[int, bool] = {}
         self._keepers = Keepers({}, {}, frozenset())
 
     def add(self, part: Part, outcomes: Outcomes) -> None:
         """Remember the tests that one process has run."""
         graph = graph_of(self._world, part.modules)
-        self._module_claims = {}
+        self._module_claims, self._dynamic_codes = {}, {}
         self._codes, self._listened = part.reads["codes"], frozenset(part.reads["listened"])
         self._graph = graph
+        self._dynamic: set[str] = set()
+        self._set_of_all: int | None = None
         self._take_loading(part)
         outlines = self._outlines_of(part)
         if outlines.keys() != self._keepers.names.keys():
             self._keepers = keepers_of(outlines)
         self._fleeting = _fleeting(part.reads)
         self._take_kept(part)
+        mentioned = {path: names for path, reads in self._module_reads.items() if (names := _mentioned(reads))}
+        self._graph = graph = graph.knowing(Reached(self._listened, frozenset(self._dynamic), mentioned))
         ground = self._ground(part, graph)
         fixtures = self._fixtures(part)
         of_roots: dict[Any, int] = {}
@@ -127,16 +132,46 @@ class Assembler:
                     continue
                 sets = {*ground, own}
                 for number in {*needs.get(index, ()), *asked.get(index, ())}:
-                    sets.add(fixtures[number])
-                if reads := items.get(index):
-                    sets.add(self.history.set_of(self._claims(reads)))
-                if codes := item_codes.get(index):
-                    sets.add(self._set_of_codes(codes))
+                    sets |= fixtures[number]
+                sets |= self._sets_of([items.get(index, {})], item_codes.get(index, ()))
                 remember(test.id, Memory(outcome, seconds, tuple(sorted(sets))))
 
         for (_roots, path, _above), number in of_roots.items():
             if path in self._files:
                 self.history.remember(settled.key(self._world.short(path)), settled.memory_of(self._files[path], {*ground, number}))
+
+    def _sets_of(self, reads: Sequence[Mapping[tuple[str, str], Any]], codes: Sequence[int]) -> set[int]:
+        """Of what was read and executed."""
+        found = set()
+        if any(reads):
+            found.add(self.history.set_of(claim for some in reads for claim in self._claims(some)))
+        if names := frozenset[str]().union(*map(_mentioned, reads)):
+            found.add(self._of_mentioned(names))
+        if codes:
+            found.add(self.history.set_of(self._of_codes(codes)))
+        if any(map(self._is_dynamic, codes)):
+            found.add(self._of_mentioned({ALL}))
+        return found
+
+    def _of_mentioned(self, names: Collection[str]) -> int:
+        """The set of the modules of these names, with what they need."""
+        if ALL not in names:
+            return self.history.set_of(self._needed(self._graph.closure(names), self._graph))
+        if self._set_of_all is None:
+            key = f"\0{ALL}"
+            claims = self._needed(frozenset(self._graph.modules), self._graph)
+            self._set_of_all = self.history.set_of([*claims, (FIND, key, self._world.value(FIND, key))])
+        return self._set_of_all
+
+    def _is_dynamic(self, number: int) -> bool:
+        """Whether a code, which was executed, may have reached modules by names that are not in its text."""
+        if number < 0:
+            return False
+        path, function = self._codes[number]
+        outline = self._world.outline(path) if number not in self._dynamic_codes else None
+        if outline is not None:
+            self._dynamic_codes[number] = outline.is_dynamic_in(function)
+        return self._dynamic_codes.get(number, True)
 
     def _take_loading(self, part: Part) -> None:
         """What was executed while a module was being loaded counts for all who depend on that one; if it is not known which, or it is forgotten
@@ -146,6 +181,7 @@ class Assembler:
         for path, numbers in part.reads["loading"].items():
             if self._graph.modules_of(path):
                 self._while_loading[path] = numbers
+                self._take_dynamic(path, numbers)
             else:
                 for number in numbers:
                     self._add_lasting(number)
@@ -166,6 +202,7 @@ class Assembler:
             kept = sorted({number for number, caller in pairs if self._keeps(*self._codes[caller])})
             if path and self._graph.modules_of(path):
                 self._lasting_in[path] = kept
+                self._take_dynamic(path, kept)
             else:
                 for number in kept:
                     self._add_lasting(number)
@@ -175,8 +212,14 @@ class Assembler:
                 if self._keeps(*self._codes[caller]):
                     self._add_lasting(number)
 
+    def _take_dynamic(self, path: str, numbers: Iterable[int]) -> None:
+        """What these codes, which were executed for the module of the file at *path*, may have reached, it has reached."""
+        if any(map(self._is_dynamic, numbers)):
+            self._dynamic.add(path)
+
     def _add_lasting(self, number: int) -> None:
         kind, path, function = self._meant(number)
+        self._take_dynamic(path, [number])
         self._lasting.setdefault(path, []).append((kind, function))
 
     def _meant(self, number: int) -> tuple[str, str, str]:
@@ -215,18 +258,19 @@ class Assembler:
         installed = [self._file(path) for path in part.installed]
         known = {path for path in self._module_reads if not graph.modules_of(path)}
         lost = [claim for path in known for claim in self._claims(self._module_reads[path])]
+        mentioned = [_mentioned(reads) for reads in (part.reads["everybody"], *(self._module_reads[path] for path in known))]
         reads = [*self._claims(part.reads["everybody"]), *lost]
         roots = {name for test in self._tests for name in test.roots}
         unexplained = graph.modules.keys() - graph.closure([*roots, *self._plugins])
         modules = self._needed(graph.closure([*self._plugins, *unexplained]), graph)
         modules += self._left_everywhere(graph)
         modules += self._parameters_of(self._plugins, graph)
-        return [claims(everywhere), claims(installed), claims(reads), claims(modules)]
+        return [claims(everywhere), claims(installed), claims(reads), claims(modules), *(self._of_mentioned(names) for names in mentioned if names)]
 
     # ---- fixtures that outlive a test
 
-    def _fixtures(self, part: Part) -> dict[int, int]:
-        """The set of each fixture, by its number: with those that it uses itself."""
+    def _fixtures(self, part: Part) -> dict[int, set[int]]:
+        """The sets of each fixture, by its number: with those that it uses itself."""
         uses: dict[int, set[int]] = {}
         for kind, user, number in part.reads["uses"]:
             if kind == "fixture":
@@ -241,9 +285,8 @@ class Assembler:
                 if one not in seen:
                     seen.add(one)
                     waiting += uses.get(one, ())
-            claims = [claim for one in seen for claim in self._claims(part.reads["fixtures"].get(one, {}))]
-            claims += [claim for one in seen for claim in self._of_codes(part.reads["fixture_codes"].get(one, ()))]
-            found[number] = self.history.set_of(claims)
+            codes = [code for one in seen for code in part.reads["fixture_codes"].get(one, ())]
+            found[number] = self._sets_of([part.reads["fixtures"].get(one, {}) for one in seen], codes)
         return found
 
     # ---- modules
@@ -339,9 +382,6 @@ class Assembler:
 
     # ---- functions
 
-    def _set_of_codes(self, codes: Sequence[int]) -> int:
-        return self.history.set_of(self._of_codes(codes))
-
     def _of_codes(self, codes: Sequence[int]) -> Iterable[Claim]:
         """Functions that were executed, and the modules that they are part of, however they were reached."""
         world = self._world
@@ -366,6 +406,8 @@ class Assembler:
                     yield (DOUBT, f"{world.short(name)} was written to while the tests ran", None)
                 else:
                     yield (kind, world.short(name), value)
+            elif kind == owners.MENTION:
+                continue  # known to the graph, or a set of its own
             elif kind == owners.LOAD:
                 if not self._graph.modules_of(name):
                     yield from self._of_file_loaded(name)
@@ -393,6 +435,11 @@ class Assembler:
             yield (DOUBT, f"it starts {program}, which looks at more than files", None)
         yield (TREE, "", self._world.value(TREE, ""))
         yield (owners.ENV, "*", self._world.value(owners.ENV, "*"))
+
+
+def _mentioned(reads: Mapping[tuple[str, str], Any]) -> frozenset[str]:
+    """The modules that a code may have reached that was executed."""
+    return frozenset(name for kind, name in reads if kind == owners.MENTION)
 
 
 def _fleeting(reads: Mapping[str, Any]) -> frozenset[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -23,15 +24,28 @@ class Loaded(NamedTuple):
     """Where its submodules are looked for, if it is a package."""
 
 
+class Reached(NamedTuple):
+    """What was seen of how modules are reached whose names are not in the text. Made of paths."""
+
+    listened: frozenset[str] = frozenset()
+    """Files of which it would have been seen."""
+    dynamic: frozenset[str] = frozenset()
+    """Those among them of modules that have reached others so."""
+    mentioned: Mapping[str, frozenset[str]] = types.MappingProxyType({})
+    """The modules that a code has reached that one of this file has had executed; ``*``: any."""
+
+
 class Graph:
     """Needs of the loaded modules.
 
     :param outlines: by path.
+    :param reached: without it, a text that may reach others does so.
     """
 
-    def __init__(self, modules: Iterable[Loaded], outlines: Mapping[str, Outline]) -> None:
+    def __init__(self, modules: Iterable[Loaded], outlines: Mapping[str, Outline], reached: Reached = Reached()) -> None:
         self.modules = {module.name: module for module in modules}
         self._outlines = outlines
+        self._reached = reached
         self._children: dict[str, list[str]] = {}
         self._by_path: dict[str, list[Loaded]] = {}
         for module in self.modules.values():
@@ -48,9 +62,15 @@ class Graph:
         """What is known of the text of a module, if it has one."""
         return self._outlines.get(module.path)
 
-    def is_dynamic(self, name: str) -> bool:
-        outline = self._outlines.get(self.modules[name].path)
-        return outline is not None and outline.dynamic
+    def knowing(self, reached: Reached) -> Graph:
+        """The same modules, when this is known."""
+        return Graph(self.modules.values(), self._outlines, reached)
+
+    def _is_dynamic(self, path: str, outline: Outline) -> bool:
+        """Whether a module of the file at *path* may have reached others by names that are not in its text."""
+        if path not in self._reached.listened:
+            return outline.dynamic
+        return "" in outline.dynamic_in or path in self._reached.dynamic or ALL in self._reached.mentioned.get(path, ())
 
     def needs(self, name: str) -> frozenset[str]:
         """The names of the loaded modules that the module *name* mentions, its packages included."""
@@ -64,8 +84,10 @@ class Graph:
         outline = self._outlines.get(module.path)
         if outline is None:
             return found
-        if outline.dynamic:
+        if self._is_dynamic(module.path, outline):
             return set(self.modules) - {module.name}
+        for name in self._reached.mentioned.get(module.path, ()):
+            self.add(name, found)
         for level, target, names in outline.imports:
             target = absolute(level, target, module.package)
             self.add(target, found)
@@ -142,7 +164,7 @@ class Graph:
         targets = {name}
         outline = self._outlines.get(module.path)
         if outline is not None:
-            if outline.dynamic:
+            if self._is_dynamic(module.path, outline):
                 found.add(("", ALL))
             for level, target, names in outline.imports:
                 target = absolute(level, target, module.package)

@@ -7,11 +7,14 @@ a function counts for all who depend on its module. In doubt a function keeps. W
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from dx_py_test_runner.inputs.blame import as_of_any
 from dx_py_test_runner.inputs.executed import A_CLASS, HEARING_OF_CLASSES, MAKING, Keepers, around, owner_of
 from dx_py_test_runner.select.outline import Call, Gives, Outline
+
+UNKNOWN_BASE = "?"
+"""Stands for a class that another derives from, if it has no name there."""
 
 _IN_OBJECT, _ANYWHERE = 1, 2
 """As in :class:`~dx_py_test_runner.select.outline.Gives`."""
@@ -38,8 +41,8 @@ def keepers_of(outlines: Mapping[str, Outline]) -> Keepers:
     giving = _Giving(outlines.values())
     given = giving.functions
     names, in_object, givers, places = {}, {}, {}, {}
-    taken = frozenset(name for found in outlines.values() for name in found.taken)
     own = frozenset(part for found in outlines.values() for name, _body, _signature in found.bodies for part in name.split("."))
+    taken = _Taken(outlines.values(), own, giving)
     for number, (path, found) in enumerate(outlines.items()):
         levels = {name: _IN_OBJECT if name in found.in_object else _ANYWHERE for name in found.keepers}
         for one in found.gives:
@@ -49,9 +52,9 @@ def keepers_of(outlines: Mapping[str, Outline]) -> Keepers:
         names[path] = frozenset(name for name, level in levels.items() if level)
         givers[path] = {one.name: frozenset(given[number, one.name].to) for one in found.gives if given[number, one.name].to}
         # A method that is taken from its class may be called with whatever object.
-        into = {name: map(as_of_any, where) if name.rpartition(".")[2] in taken else where for name, where in _with_those_within(found.places).items()}
+        into = {name: map(as_of_any, where) if taken.has(name) else where for name, where in _with_those_within(found.places).items()}
         places[path] = {name: _named(name, frozenset(where), own) for name, where in into.items()}
-        in_object[path] = frozenset(name for name, level in levels.items() if level == _IN_OBJECT and name.rpartition(".")[2] not in taken)
+        in_object[path] = frozenset(name for name, level in levels.items() if level == _IN_OBJECT and not taken.has(name))
     handed = frozenset(name for found in outlines.values() for name in found.handed)
     handing = {path: {name: frozenset(words) for name, words in found.handing} for path, found in outlines.items()}
     return Keepers(names, in_object, handed, givers, places, handing, giving.called_as())
@@ -82,6 +85,31 @@ def _named(name: str, places: frozenset[str], own: frozenset[str]) -> frozenset[
 
 _FOLLOWED = frozenset({"cache", "lru_cache", "cached_property", "singledispatch", "singledispatchmethod", "total_ordering", "dataclass"})
 """Decorators that keep what they find where it is looked at: in their own objects, or in that of a method."""
+
+
+class _Taken:
+    """Methods that are taken from their classes, and may be called with objects of others.
+
+    :param own: the names of the project's classes and functions.
+    """
+
+    def __init__(self, outlines: Iterable[Outline], own: Collection[str], giving: _Giving) -> None:
+        words = {word for found in outlines for word in found.taken}
+        ambiguous = {word[1:] for word in words if word[0] == "="}
+        self._from: dict[str, set[str]] = {}
+        """The names of the classes that something of this name is taken from, and of those above them; ``?``: of any."""
+        for word in words:
+            if word[0] != "=":
+                kind, _, name = word.partition(".")
+                found = giving.above(kind)
+                is_known = kind in own and ambiguous.isdisjoint(found)
+                self._from.setdefault(name, set()).update(found if is_known else {UNKNOWN_BASE})
+
+    def has(self, qualname: str) -> bool:
+        """Whether a function of this qualified name may be one of them."""
+        around, _, name = qualname.rpartition(".")
+        classes = self._from.get(name, ())
+        return UNKNOWN_BASE in classes or around.rpartition(".")[2] in classes
 
 
 class _Function:
@@ -180,15 +208,11 @@ class _Giving:
         return function.last_name in MAKING and (function.told.parameters[1:2] == ("bases",) or self._is_metaclass(function.owner))
 
     def _is_metaclass(self, name: str) -> bool:
-        seen, waiting = set(), [name]
-        while waiting:
-            one = waiting.pop()
-            if one.lower().endswith(("type", "meta")):
-                return True
-            if one not in seen:
-                seen.add(one)
-                waiting += self._above.get(one, ())
-        return False
+        return any(one.lower().endswith(("type", "meta")) for one in self.above(name))
+
+    def above(self, name: str) -> set[str]:
+        """A class and all that it derives from."""
+        return _reached(name, self._above)
 
     def _tell(self, function: _Function) -> None:
         """Have those know who call *function*."""
@@ -228,13 +252,17 @@ class _Giving:
 
     def _derived(self, name: str) -> set[str]:
         """A class and all below it."""
-        found, waiting = set(), [name]
-        while waiting:
-            one = waiting.pop()
-            if one not in found:
-                found.add(one)
-                waiting += self._below.get(one, ())
-        return found
+        return _reached(name, self._below)
+
+
+def _reached(name: str, steps: Mapping[str, Collection[str]]) -> set[str]:
+    found, waiting = set(), [name]
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting += steps.get(one, ())
+    return found
 
 
 def _kept_by(taker: _Taker, call: Call) -> Iterator[str]:

@@ -74,16 +74,23 @@ class Outline(NamedTuple):
     """Classes that derive from others, with the last names of these."""
     places: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Into what its functions put something, in words: ``.name``, an attribute or a variable of a module; ``name``, items of what has this name;
-    ``.*`` and ``*``, of whatever; ``~C``, ``~C.name``, of its own object; ``=a.b.c`` and ``#a.b``, the same with the whole path; ``@name``, wherever a decorator puts it.
+    ``.*`` and ``*``, of whatever; ``~C``, ``~C.name``, ``~C.*``, of its own object; ``=a.b.c`` and ``#a.b``, the same with the whole path; ``@name``, wherever a decorator puts it.
     (`crates/source/src/outline/places.rs`)"""
     handing: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The names, but for their own, of what its functions, and itself (``""``), give to others, return or put anywhere."""
     taken: tuple[str, ...] = ()
-    """The last names of what it takes from classes, but for methods that are called with the object of the method around them."""
+    """What it takes from classes, as ``C.name``, but for methods that are called with the object of the method around them; and, as ``=C``, names
+    that may stand for other classes than those that are called so."""
     loads: tuple[tuple[int, str, tuple[str, ...]], ...] = ()
     """The imports that are done whenever the module is loaded."""
     touches: Touches = Touches()
     """What loading the module does to others."""
+    dynamic_in: tuple[str, ...] = ()
+    """The qualified names of the functions in which it does so (see `dynamic`), but for those that only execute a text; ``""``: perhaps anywhere."""
+
+    def is_dynamic_in(self, name: str) -> bool:
+        """Whether modules may be reached, by names that are not in the text, while the code of this qualified name is executed."""
+        return bool(self.dynamic_in) and self._of_function(name)[0] in self.dynamic_in
 
     def body(self, name: str) -> str:
         """The hash of the function whose code has this qualified name: of that around it, if it has no body of its own (a lambda,
@@ -156,5 +163,5 @@ def from_plain(value: tuple[Any, ...]) -> Outline:
 def as_plain(known: Outline) -> tuple[Any, ...]:
     """An outline as values that :mod:`marshal` takes."""
     gives = tuple((*one[:-1], tuple(map(tuple, one.calls))) for one in known.gives)
-    plain = known._replace(gives=gives)  # type: ignore[arg-type]
-    return (*plain[:-1], (tuple(map(tuple, known.touches.statements)), *known.touches[1:]))
+    touches = (tuple(map(tuple, known.touches.statements)), *known.touches[1:])
+    return tuple(known._replace(gives=gives, touches=touches))  # type: ignore[arg-type]

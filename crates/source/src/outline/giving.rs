@@ -112,12 +112,19 @@ fn hand_outwards(found: &mut BTreeMap<&str, Gives>) {
     }
 }
 
+/// In place of the name of a class that another derives from, if it has none there.
+const UNKNOWN_BASE: &str = "?";
+
 /// The classes that derive from others, and the last names of those; sorted.
 pub(super) fn derived(tree: &Tree) -> Vec<(String, Vec<String>)> {
     let mut found = Vec::new();
     for class in tree.within(0).filter(|&id| tree.kind(id) == Kind::ClassDef) {
-        let bases = tree.children_in(class, Field::Bases).map(|base| tree.last_name(base));
-        let bases: Vec<String> = bases.filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let bases = tree.children_in(class, Field::Bases).map(|base| match tree.kind(base) {
+            Kind::Name | Kind::Attribute => tree.last_name(base),
+            Kind::Subscript if !tree.last_name(base + 1).is_empty() => tree.last_name(base + 1),
+            _ => UNKNOWN_BASE,
+        });
+        let bases: Vec<String> = bases.map(str::to_owned).collect();
         if !bases.is_empty() {
             found.push((tree.node(class).name().to_owned(), bases));
         }

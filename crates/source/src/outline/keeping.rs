@@ -161,22 +161,55 @@ pub(super) fn handed(tree: &Tree) -> Vec<String> {
     found.into_iter().map(str::to_owned).collect()
 }
 
-/// The last names of what is taken from classes (names that begin with a capital letter), but for methods that are called with the object of the
-/// method around them: perhaps it is a method, and is called with objects of other classes. Sorted.
+/// What is taken from classes (names that begin with a capital letter), but for methods that are called with the object of the method around them:
+/// perhaps it is a method, and is called with objects of other classes. As `C.name`; and `=C` for names that may stand for other classes than those
+/// that are called so. Sorted.
 pub(super) fn taken(tree: &Tree) -> Vec<String> {
     let mut found = BTreeSet::new();
-    for id in tree.within(0).filter(|&id| tree.kind(id) == Kind::Attribute) {
-        let (node, class) = (tree.node(id), tree.last_name(id + 1));
-        let is_class = class.trim_start_matches('_').starts_with(char::is_uppercase);
-        let is_read = node.flag == LOAD;
-        let is_of_object = tree.kind(node.parent) == Kind::Call
-            && node.field == Field::Func
-            && tree.child(node.parent, Field::Args).is_some_and(|given| name_of(tree, given) == Some("self"));
-        if is_class && is_read && !is_of_object {
-            found.insert(node.name().to_owned());
+    for id in tree.within(0) {
+        let node = tree.node(id);
+        match node.kind {
+            Kind::Attribute if node.flag == LOAD && is_class_name(tree.last_name(id + 1)) => {
+                let is_of_object = tree.kind(node.parent) == Kind::Call
+                    && node.field == Field::Func
+                    && tree.child(node.parent, Field::Args).is_some_and(|given| name_of(tree, given) == Some("self"));
+                if !is_of_object {
+                    found.insert(format!("{}.{}", tree.last_name(id + 1), node.name()));
+                }
+            }
+            Kind::Name if node.flag == STORE && is_class_name(node.name()) && !is_bound_to_value(tree, id) => {
+                found.insert(format!("={}", node.name()));
+            }
+            Kind::Import | Kind::ImportFrom => {
+                let renamed =
+                    aliases(tree, id).filter_map(|(name, renamed)| renamed.filter(|&renamed| renamed != name));
+                found.extend(renamed.filter(|name| is_class_name(name)).map(|name| format!("={name}")));
+            }
+            _ => {}
         }
     }
+    let given = tree.functions.iter().flat_map(|one| parameters(tree, one.id).1.into_keys());
+    found.extend(given.filter(|name| is_class_name(name)).map(|name| format!("={name}")));
     found.into_iter().collect()
+}
+
+fn is_class_name(name: &str) -> bool {
+    name.trim_start_matches('_').starts_with(char::is_uppercase)
+}
+
+/// Whether what is bound to a name is written there, and no class.
+fn is_bound_to_value(tree: &Tree, id: Id) -> bool {
+    let parent = tree.node(id).parent;
+    let value = match tree.kind(parent) {
+        Kind::Assign | Kind::AnnAssign => tree.child(parent, Field::Value),
+        _ => return false,
+    };
+    value.is_none_or(|value| {
+        matches!(
+            tree.kind(value),
+            Kind::Constant | Kind::JoinedStr | Kind::Dict | Kind::List | Kind::Set | Kind::Tuple | Kind::BinOp
+        )
+    })
 }
 
 /// Calls outside of functions.
@@ -412,7 +445,7 @@ pub(super) fn is_new(tree: &Tree, mut value: Id) -> bool {
     match tree.kind(value) {
         Kind::Call => {
             let name = tree.last_name(value + 1);
-            MAKERS.contains(&name) || name.trim_start_matches('_').starts_with(char::is_uppercase)
+            MAKERS.contains(&name) || is_class_name(name)
         }
         Kind::Constant
         | Kind::JoinedStr

@@ -8,15 +8,25 @@ use super::Import;
 /// Functions that import what their first argument names.
 const IMPORTERS: [&str; 3] = ["import_module", "__import__", "importorskip"];
 
+/// Executes a text that may import, or look up, anything.
+const EXECUTING: &str = "exec";
+
 /// Functions by which modules are reached that no import statement names.
 #[rustfmt::skip]
 const LOOKERS: [&str; 15] = [
-    "exec", "run_path", "run_module", "find_spec", "spec_from_file_location", "entry_points", "load_module", "exec_module", "iter_modules",
+    EXECUTING, "run_path", "run_module", "find_spec", "spec_from_file_location", "entry_points", "load_module", "exec_module", "iter_modules",
     "walk_packages", "import_string", "import_from_string", "resolve_name", "locate", "find_loader",
 ];
 
 /// Functions that reach what is in their first argument, be it a package, by names that may be computed.
 const NAMESPACES: [&str; 4] = ["getattr", "vars", "dir", "getmembers"];
+
+/// The table of all modules.
+const MODULES: [&str; 2] = ["sys", "modules"];
+
+/// Methods that give one of the modules in the table, and functions of which it is known what they do with it.
+const ASKING: [&str; 3] = ["get", "pop", "setdefault"];
+const CHANGING: [&str; 2] = ["setitem", "delitem"];
 
 /// Strings that are as long, in characters, are no names.
 const LONG: usize = 200;
@@ -25,6 +35,7 @@ pub(super) struct Mentions {
     pub(super) imports: Vec<Import>,
     pub(super) names: Vec<String>,
     pub(super) dynamic: bool,
+    pub(super) dynamic_in: Vec<String>,
 }
 
 pub(super) fn mentions(tree: &Tree) -> Mentions {
@@ -35,7 +46,12 @@ pub(super) fn mentions(tree: &Tree) -> Mentions {
     }
     let mut seen = HashSet::new();
     finder.imports.retain(|import| seen.insert(import.clone()));
-    Mentions { imports: finder.imports, names: finder.names.into_iter().collect(), dynamic: finder.dynamic }
+    Mentions {
+        imports: finder.imports,
+        names: finder.names.into_iter().collect(),
+        dynamic: finder.dynamic,
+        dynamic_in: finder.dynamic_in.into_iter().map(str::to_owned).collect(),
+    }
 }
 
 /// Import statements that are neither in a function nor on a condition.
@@ -107,6 +123,7 @@ struct Finder<'t, 'a> {
     imports: Vec<Import>,
     names: BTreeSet<String>,
     dynamic: bool,
+    dynamic_in: BTreeSet<&'t str>,
     aliases: HashMap<&'a str, String>,
     /// What names stand for that may be packages: the level and the name of an import.
     bound: HashMap<&'a str, (u32, String)>,
@@ -115,7 +132,15 @@ struct Finder<'t, 'a> {
 impl<'t, 'a> Finder<'t, 'a> {
     fn new(tree: &'t Tree<'a>) -> Self {
         let (aliases, bound) = (HashMap::new(), HashMap::new());
-        Self { tree, imports: Vec::new(), names: BTreeSet::new(), dynamic: false, aliases, bound }
+        Self {
+            tree,
+            imports: Vec::new(),
+            names: BTreeSet::new(),
+            dynamic: false,
+            dynamic_in: BTreeSet::new(),
+            aliases,
+            bound,
+        }
     }
 
     /// Look at a node; gives the one to look at next.
@@ -129,9 +154,15 @@ impl<'t, 'a> Finder<'t, 'a> {
                 id + 1
             }
             Kind::Name => {
-                // Not called here, but wherever it is handed to.
-                self.dynamic |= node.flag == LOAD && IMPORTERS.contains(&node.name());
+                if node.flag == LOAD && IMPORTERS.contains(&node.name()) {
+                    // Not called here, but wherever it is handed to.
+                    self.is_dynamic(None);
+                }
                 id + 1
+            }
+            Kind::Subscript if self.is_standing(id) => {
+                self.names.insert(MODULES.join("."));
+                self.tree.node(id + 1).end
             }
             Kind::Attribute => self.attribute(id),
             Kind::Call => self.call(id),
@@ -155,14 +186,70 @@ impl<'t, 'a> Finder<'t, 'a> {
         let (module, level) = source(self.tree, id);
         for (name, renamed) in aliases(self.tree, id) {
             let is_renamed = renamed.is_some_and(|renamed| renamed != name);
-            self.dynamic |= (module == Some("sys") && name == "modules")
-                || (is_renamed && (IMPORTERS.contains(&name) || LOOKERS.contains(&name)));
+            if (module == Some(MODULES[0]) && name == MODULES[1])
+                || (is_renamed && (IMPORTERS.contains(&name) || LOOKERS.contains(&name)))
+            {
+                self.is_dynamic(None);
+            }
             if level == 0 {
                 self.aliases.insert(renamed.unwrap_or(name), format!("{}.{name}", module.unwrap_or("")));
             }
         }
         self.bound.extend(bound_by_import(self.tree, id));
         self.tree.node(id).end
+    }
+
+    /// A module is reached whose name is not in the text: at *place*; None: perhaps anywhere.
+    fn is_dynamic(&mut self, place: Option<Id>) {
+        self.dynamic = true;
+        let name = place.and_then(|id| self.function_around(id)).unwrap_or_default();
+        self.dynamic_in.insert(name);
+    }
+
+    /// The name of the innermost function of which a node is executed.
+    fn function_around(&self, mut id: Id) -> Option<&'t str> {
+        let tree = self.tree;
+        while id > 0 {
+            let node = tree.node(id);
+            if node.field == Field::Body && tree.kind(node.parent).is_function() {
+                return tree.functions.iter().find(|one| one.id == node.parent).map(|one| one.qualname.as_str());
+            }
+            id = node.parent;
+        }
+        None
+    }
+
+    /// Whether nobody gets the table of modules, which is the attribute *table*, but for one of them.
+    fn is_asked(&self, table: Id) -> bool {
+        let (tree, node) = (self.tree, self.tree.node(table));
+        let parent = tree.node(node.parent);
+        match parent.kind {
+            Kind::Subscript => node.field == Field::Value,
+            Kind::Compare => true,
+            Kind::Attribute => {
+                let is_called = tree.kind(parent.parent) == Kind::Call && parent.field == Field::Func;
+                is_called && ASKING.contains(&parent.name())
+            }
+            Kind::Call => node.field == Field::Args && CHANGING.contains(&tree.last_name(node.parent + 1)),
+            _ => false,
+        }
+    }
+
+    /// Whether a subscript takes, out of the table of modules, one that is there in any case: itself, or the main one.
+    fn is_standing(&self, id: Id) -> bool {
+        let (table, tree) = (id + 1, self.tree);
+        let is_table = tree.kind(table) == Kind::Attribute
+            && tree.node(table).name() == MODULES[1]
+            && tree.kind(table + 1) == Kind::Name
+            && self.aliases.get(tree.node(table + 1).name()).map_or(tree.node(table + 1).name(), String::as_str)
+                == MODULES[0];
+        let key = tree.child(id, Field::Slice);
+        is_table
+            && tree.node(id).flag == LOAD
+            && key.is_some_and(|key| match tree.kind(key) {
+                Kind::Name => tree.node(key).name() == "__name__",
+                _ => tree.text(key).is_some_and(|text| text.value == "__main__"),
+            })
     }
 
     fn constant(&mut self, id: Id) {
@@ -177,7 +264,7 @@ impl<'t, 'a> Finder<'t, 'a> {
     fn attribute(&mut self, id: Id) -> Id {
         let node = self.tree.node(id);
         if IMPORTERS.contains(&node.name()) {
-            self.dynamic = true;
+            self.is_dynamic(None);
         } else if node.name() == "__dict__" {
             self.take_all(id + 1);
         }
@@ -191,18 +278,24 @@ impl<'t, 'a> Finder<'t, 'a> {
         }
         let name = self.tree.node(value).name();
         let first = self.aliases.get(name).map_or(name, String::as_str);
-        self.dynamic |= first == "sys" && parts.last() == Some(&"modules");
+        let is_table = [first, parts[parts.len() - 1]] == MODULES;
         parts.push(first);
         parts.reverse();
         self.names.insert(parts.join("."));
+        if is_table {
+            self.is_dynamic(self.is_asked(value - 1).then_some(id));
+        }
         node.end
     }
 
     fn call(&mut self, id: Id) -> Id {
         let function = id + 1;
         let name = self.tree.last_name(function);
-        if LOOKERS.contains(&name) {
+        if name == EXECUTING {
+            // What is executed then is told of, where that is listened to.
             self.dynamic = true;
+        } else if LOOKERS.contains(&name) {
+            self.is_dynamic(Some(id));
         } else if IMPORTERS.contains(&name) {
             let first = self.tree.child(id, Field::Args).and_then(|first| self.tree.text(first));
             // A name with half a pair of surrogates is nobody's.
@@ -212,7 +305,7 @@ impl<'t, 'a> Finder<'t, 'a> {
                     let level = (text.value.len() - rest.len()) as u32;
                     self.imports.push((level, rest.to_owned(), Vec::new()));
                 }
-                None => self.dynamic = true,
+                None => self.is_dynamic(Some(id)),
             }
             let is_attribute = self.tree.kind(function) == Kind::Attribute;
             return if is_attribute { function + 1 } else { self.tree.node(function).end };

@@ -44,7 +44,7 @@ const FAR: usize = 5;
 /// - `name`: items of what has this name, as an attribute or a variable;
 /// - `~C`: items of the object that it is a method of, C being the class that it stands in (`~`: perhaps it is called with others); `~C.name`: an
 ///   attribute of that object;
-/// - `.*`: attributes of whatever; `*[]`, `*[str]`, `*append`, …: items of whatever, and how they are put there;
+/// - `.*`: attributes of whatever, and `~C.*` of that object; `*[]`, `*[str]`, `*append`, …: items of whatever, and how they are put there;
 /// - `=a.b.c`, `#a.b`: the same, with the whole path, if it begins with a name that is none of the function's own;
 /// - `name[]`, `name[][]`: the same, of what is within what has this name;
 ///   (`=!`, `#!`: with something that is imported in the function);
@@ -108,6 +108,12 @@ impl<'t, 'a> Own<'t, 'a> {
 
     fn has(&self, name: &str) -> bool {
         self.bound.contains_key(name) || self.parameters.contains_key(name)
+    }
+
+    /// Whether a name stands for what was made here, and for nothing else.
+    fn is_new(&self, name: &str) -> bool {
+        let is_new = |source: &Option<(Id, usize)>| matches!(source, &Some((source, 0)) if is_new(self.tree, source));
+        !self.parameters.contains_key(name) && self.bound.get(name).is_some_and(|sources| sources.iter().all(is_new))
     }
 
     fn names(&self) -> impl Iterator<Item = &'a str> + use<'_, 't, 'a> {
@@ -228,8 +234,15 @@ impl<'a> Places<'_, '_, 'a> {
             // The name is given behind the object, if there is one.
             let given = tree.children_in(id, Field::Args).take(2);
             let word = given.filter_map(|given| tree.text(given)).last();
-            let place = word.map_or_else(|| ANY_ATTRIBUTE.to_owned(), |word| format!(".{}", word.value));
-            self.found.insert(place);
+            match word {
+                Some(word) => {
+                    self.found.insert(format!(".{}", word.value));
+                }
+                None => {
+                    let names_object = called.kind == Kind::Name || tree.last_name(id + 2) == "object";
+                    self.any_attribute_of(tree.child(id, Field::Args).filter(|_| names_object));
+                }
+            }
         } else if called.kind == Kind::Attribute && puts_something(called.name()) {
             self.put_into(id + 2, called.name(), 0, 0);
         }
@@ -246,9 +259,7 @@ impl<'a> Places<'_, '_, 'a> {
         let node = tree.node(id);
         match node.kind {
             _ if far > FAR => self.anything(how),
-            Kind::Attribute if node.name() == "__dict__" => {
-                self.found.insert(ANY_ATTRIBUTE.to_owned());
-            }
+            Kind::Attribute if node.name() == "__dict__" => self.any_attribute_of(Some(id + 1)),
             Kind::Attribute => {
                 self.found.insert(at_depth(node.name(), depth));
             }
@@ -271,9 +282,7 @@ impl<'a> Places<'_, '_, 'a> {
         let tree = self.own.tree;
         let called = tree.node(id + 1);
         match called.kind {
-            Kind::Name if NAMESPACES.contains(&called.name()) => {
-                self.found.insert(ANY_ATTRIBUTE.to_owned());
-            }
+            Kind::Name if NAMESPACES.contains(&called.name()) => self.any_attribute_of(tree.child(id, Field::Args)),
             // A new row: of it itself, nobody else has anything.
             Kind::Name if COPYING.contains(&called.name()) => {
                 for part in tree.children_in(id, Field::Args).filter(|_| depth > 0) {
@@ -318,6 +327,17 @@ impl<'a> Places<'_, '_, 'a> {
             None => {
                 self.found.insert(at_depth(name, depth));
             }
+        }
+    }
+
+    /// Something becomes an attribute of what *id* gives, under a name that is not known; None: of whatever.
+    fn any_attribute_of(&mut self, id: Option<Id>) {
+        let name = id.filter(|&id| self.own.tree.kind(id) == Kind::Name).map(|id| self.own.tree.node(id).name());
+        let its = id.filter(|&id| self.own.is_its_object(id)).and(self.own.class);
+        if let Some(class) = its {
+            self.found.insert(format!("{ITS_OBJECT}{class}{ANY_ATTRIBUTE}"));
+        } else if !name.is_some_and(|name| self.own.is_new(name)) {
+            self.found.insert(ANY_ATTRIBUTE.to_owned());
         }
     }
 

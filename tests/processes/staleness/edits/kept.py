@@ -180,6 +180,16 @@ for _name, _module in (
     ("a_list_in_a_tuple_by_a_property", "import collections\n\n\nclass Pair(collections.namedtuple('Pair', 'first')):\n    @property\n    def inner(self):\n        return self[0]\n\n\nONE = Pair([])\n\n\ndef get():\n    if not ONE.inner:\n        ONE.inner.append(compute())\n    return ONE.inner[0]\n"),
     ("a_new_named_tuple", "import typing\n\n\nclass Pair(typing.NamedTuple):\n    first: list\n\n\nKNOWN = []\n\n\ndef make():\n    return Pair([compute()])\n\n\ndef get():\n    if not KNOWN:\n        KNOWN.append(make())\n    return KNOWN[0].first[0]\n"),
     ("an_object_by_a_method_of_a_class_above", "class Above:\n    def fill(self):\n        self.known = compute()\n\n\nclass Kept(Above):\n    known = None\n\n\nONE = Kept()\n\n\ndef get():\n    if ONE.known is None:\n        ONE.fill()\n    return ONE.known\n"),
+    ("an_object_by_a_method_of_a_class_under_another_name", 'class Other:\n    def fill(self):\n        self.known = compute()\n\n\nSame = Other\n\n\nclass Kept:\n    known = None\n    fill = Same.fill\n\n\nONE = Kept()\n\n\ndef get():\n    if ONE.known is None:\n        ONE.fill()\n    return ONE.known\n'),
+    ("an_object_by_a_method_of_a_class_below_another", 'class Other:\n    def fill(self):\n        self.known = compute()\n\n\nclass Below(Other):\n    pass\n\n\nclass Kept:\n    known = None\n    fill = Below.fill\n\n\nONE = Kept()\n\n\ndef get():\n    if ONE.known is None:\n        ONE.fill()\n    return ONE.known\n'),
+    ("an_object_by_a_method_of_a_class_below_a_generic_one", "import typing\n\nT = typing.TypeVar('T')\n\n\nclass Other(typing.Generic[T]):\n    def fill(self):\n        self.known = compute()\n\n\nclass Below(Other[int]):\n    pass\n\n\nclass Kept:\n    known = None\n    fill = Below.fill\n\n\nONE = Kept()\n\n\ndef get():\n    if ONE.known is None:\n        ONE.fill()\n    return ONE.known\n"),
+    ("an_object_by_a_method_of_a_class_below_a_made_one", 'def below(base):\n    return base\n\n\nclass Other:\n    def fill(self):\n        self.known = compute()\n\n\nclass Below(below(Other)):\n    pass\n\n\nclass Kept:\n    known = None\n    fill = Below.fill\n\n\nONE = Kept()\n\n\ndef get():\n    if ONE.known is None:\n        ONE.fill()\n    return ONE.known\n'),
+    ("an_object_by_its_namespace", "class Kept:\n    known = None\n\n    def fill(self, name):\n        self.__dict__[name] = compute()\n\n\n\nONE = Kept()\n\n\ndef get():\n    if ONE.known is None:\n        ONE.fill('known')\n    return ONE.known\n"),
+    ("an_object_by_a_name_that_is_given", "class Kept:\n    known = None\n\n    def fill(self, name):\n        setattr(self, name, compute())\n\n\n\nONE = Kept()\n\n\ndef get():\n    if ONE.known is None:\n        ONE.fill('known')\n    return ONE.known\n"),
+    ("an_object_by_the_way_of_all", "class Kept:\n    known = None\n\n    def fill(self, name):\n        object.__setattr__(self, name, compute())\n\n\n\nONE = Kept()\n\n\ndef get():\n    if ONE.known is None:\n        ONE.fill('known')\n    return ONE.known\n"),
+    ("an_object_of_a_class_below_by_its_namespace", "class Above:\n    known = None\n\n    def fill(self, name):\n        vars(self)[name] = compute()\n\n\nclass Kept(Above):\n    pass\n\n\nONE = Kept()\n\n\ndef get():\n    if ONE.known is None:\n        ONE.fill('known')\n    return ONE.known\n"),
+    ("an_object_that_is_new_by_its_namespace", "class Kept:\n    pass\n\n\nKNOWN = []\n\n\ndef make(name):\n    one = Kept()\n    one.__dict__[name] = compute()\n    return one\n\n\ndef get():\n    if not KNOWN:\n        KNOWN.append(make('known'))\n    return KNOWN[0].known\n"),
+    ("an_object_that_is_new_and_given_by_its_namespace", "class Kept:\n    pass\n\n\nKNOWN = []\n\n\ndef make(name):\n    one = object.__new__(Kept)\n    one.__dict__.update({name: compute()})\n    return one\n\n\ndef keep(one):\n    KNOWN.append(one)\n\n\ndef get():\n    if not KNOWN:\n        one = make('known')\n        keep(one)\n    return KNOWN[0].known\n"),
     ("an_object_by_a_method_of_another_class", "class Other:\n    def fill(self):\n        self.known = compute()\n\n\nclass Kept:\n    known = None\n    fill = Other.fill\n\n\nONE = Kept()\n\n\ndef get():\n    if ONE.known is None:\n        ONE.fill()\n    return ONE.known\n"),
     ("an_object_that_a_method_is_called_with", "class Other:\n    def fill(self):\n        self.known = compute()\n\n\nclass Kept:\n    known = None\n\n\nONE = Kept()\n\n\ndef get():\n    if ONE.known is None:\n        Other.fill(ONE)\n    return ONE.known\n"),
     ("a_list_that_is_given_by_other_names", "class Kept:\n    def __init__(self):\n        self.items = []\n\n\nONE = Kept()\n\n\ndef fill(where):\n    where.append(compute())\n\n\ndef get():\n    items = ONE.items\n    for again in (items,):\n        found = again\n        if not found:\n            fill(found)\n    return ONE.items[0]\n"),
@@ -333,6 +343,32 @@ for _name, _way in (
         ),
         number_in("app/reached.py", "VALUE = "),
     )
+
+_REACH = "import importlib\n\n\ndef reach(name):\n    return importlib.import_module(name)\n"
+_REACHED = {
+    "app__reached": "VALUE = 1\n",
+    "app__reaching": _REACH,
+    "tests__test_first": "import app.reached\n\n\ndef test_first():\n    assert app.reached\n",
+}
+_REACHES = "from app.reaching import reach\n\n\n"
+_REACHED_BY = "'app.' + 'reached'"
+for _name, _more in (
+    ("while_another_is_loaded", {"app__using": f"{_REACHES}MODULE = reach({_REACHED_BY})\n", "tests__test_second": "from app.using import MODULE\n\n\ndef test_value(record_property):\n    record_property('value', MODULE.VALUE)\n"}),
+    ("by_a_fixture", {"tests__test_second": f"import pytest\n\n{_REACHES}@pytest.fixture(scope='module')\ndef module():\n    return reach({_REACHED_BY})\n\n\ndef test_value(module, record_property):\n    record_property('value', module.VALUE)\n"}),
+    ("by_a_hook", {"tests__reaching__conftest": f"{_REACHES}def pytest_configure(config):\n    config.reached = reach({_REACHED_BY})\n\n\ndef pytest_collection_modifyitems(config):\n    config.reached = reach({_REACHED_BY})\n", "tests__reaching__test_second": "def test_value(pytestconfig, record_property):\n    record_property('value', pytestconfig.reached.VALUE)\n"}),
+    ("and_kept", {"app__using": f"import functools\n\n{_REACHES}@functools.cache\ndef known():\n    return reach({_REACHED_BY})\n", "tests__test_second": "from app.using import known\n\n\ndef test_before():\n    known()\n\n\ndef test_value(record_property):\n    record_property('value', known().VALUE)\n"}),
+    ("by_a_lambda_that_is_kept", {"app__using": f"import importlib\n\n\ndef make():\n    return lambda: importlib.import_module({_REACHED_BY})\n\n\nREACH = make()\n", "tests__test_second": "from app.using import REACH\n\n\ndef test_value(record_property):\n    record_property('value', REACH().VALUE)\n"}),
+    ("by_a_function_that_is_handed_out", {"app__using": "import importlib\n\n\ndef give():\n    return importlib.import_module\n", "tests__test_second": f"from app.using import give\n\n\ndef test_value(record_property):\n    record_property('value', give()({_REACHED_BY}).VALUE)\n"}),
+    ("in_the_table_that_is_handed_out", {"app__using": "import sys\n\n\ndef give():\n    return sys.modules\n", "tests__test_second": f"from app.using import give\n\n\ndef test_value(record_property):\n    record_property('value', give()[{_REACHED_BY}].VALUE)\n"}),
+    ("in_the_table", {"app__using": f"import sys\n\n\ndef give():\n    return sys.modules.get({_REACHED_BY})\n", "tests__test_second": "from app.using import give\n\n\ndef test_value(record_property):\n    record_property('value', give().VALUE)\n"}),
+    ("by_a_text", {"tests__test_second": "def test_value(record_property):\n    space = {}\n    exec('from app import ' + 'reached as found', space)\n    record_property('value', space['found'].VALUE)\n"}),
+    ("by_a_text_that_computes", {"tests__test_second": f"def test_value(record_property):\n    space = {{}}\n    exec('import sys; found = sys.' + \"modules[{_REACHED_BY}]\", space)\n    record_property('value', space['found'].VALUE)\n"}),
+    ("by_a_text_within_a_package", {"tests__test_second": "def test_value(record_property):\n    space = {'__package__': 'app'}\n    exec('from . import ' + 'reached as found', space)\n    record_property('value', space['found'].VALUE)\n"}),
+    ("by_a_text_while_another_is_loaded", {"app__using": "exec('import app.' + 'reached as FOUND')\n", "tests__test_second": "from app import using\n\n\ndef test_value(record_property):\n    record_property('value', using.FOUND.VALUE)\n"}),
+    ("by_a_text_that_is_kept", {"app__using": "import functools\n\n\n@functools.cache\ndef known():\n    space = {}\n    exec('import app.' + 'reached as found', space)\n    return space['found']\n", "tests__test_second": "from app.using import known\n\n\ndef test_before():\n    known()\n\n\ndef test_value(record_property):\n    record_property('value', known().VALUE)\n"}),
+    ("by_an_expression", {"tests__test_second": "import app\n\n\ndef test_value(record_property):\n    record_property('value', eval('app.' + 'reached', {'app': app}).VALUE)\n"}),
+):
+    named(f"module_reached_{_name}", files(**_REACHED, **_more), number_in("app/reached.py", "VALUE = "))
 
 for _name, _code in (
     ("from_a_file", "    spec = importlib.util.spec_from_file_location('other', 'app/reached.py')\n    module = importlib.util.module_from_spec(spec)\n    spec.loader.exec_module(module)\n    value = module.VALUE\n"),
