@@ -47,7 +47,7 @@ fn plain<'py>(py: Python<'py>, found: &Outline) -> PyResult<Bound<'py, PyTuple>>
         PyTuple::new(py, &found.taken)?.into_any(),
         imports(py, &found.loads)?.into_any(),
         touches.into_pyobject(py)?.into_any(),
-        PyTuple::new(py, &found.dynamic_in)?.into_any(),
+        named(py, &found.dynamic_in)?.into_any(),
     ];
     PyTuple::new(py, parts)
 }

@@ -71,9 +71,9 @@ pub struct Outline {
     pub loads: Vec<Import>,
     /// What loading the module does to others.
     pub touches: Touches,
-    /// The functions in which modules are imported, or looked up, by names that are not in the text; `""`: perhaps anywhere. Without those that do so
-    /// by executing a text. Sorted.
-    pub dynamic_in: Vec<String>,
+    /// The functions in which modules are imported, or looked up, by names that are not in the text (`""`: perhaps anywhere), and which functions
+    /// they call for that (`""`: known ones). Without those that do so by executing a text. Sorted.
+    pub dynamic_in: Vec<(String, Vec<String>)>,
 }
 
 /// What comes of reading a file.

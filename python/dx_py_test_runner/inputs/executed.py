@@ -7,6 +7,7 @@ around the bodies of modules, between two tests, and around fixtures that outliv
 from __future__ import annotations
 
 import dis
+import importlib
 import sys
 from sys import _getframe  # bound at once: a test may take it away
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -83,12 +84,14 @@ class Executed:
     :param is_own: whether the file of this name is the project's.
     :param sink: where the numbers of codes belong that are begun now; None: to their modules alone.
     :param ends: whether nothing that has called this code matters.
+    :param reaches: told the name by which a function of the project asks for a module, or whatever it asks with.
     """
 
-    def __init__(self, is_own: Callable[[str], bool], sink: Callable[[], set[int] | None], ends: Callable[[CodeType], bool]) -> None:
+    def __init__(self, is_own: Callable[[str], bool], sink: Callable[[], set[int] | None], ends: Callable[[CodeType], bool], reaches: Callable[[object], None]) -> None:
         self._is_own = is_own
         self._sink = sink
         self._ends = ends
+        self._reaches = reaches
         self._numbers: dict[int, int] = {}
         self._by_name: dict[str, list[int]] = {}
         self._codes: list[CodeType] = []
@@ -154,6 +157,9 @@ class Executed:
             monitoring.register_callback(_TOOL, event, self._begins)
         for event in (monitoring.events.PY_RETURN, monitoring.events.PY_UNWIND):
             monitoring.register_callback(_TOOL, event, self._ends_body)
+        monitoring.register_callback(_TOOL, monitoring.events.CALL, self._calls)
+        self._importing = importlib.import_module.__code__
+        monitoring.set_local_events(_TOOL, self._importing, monitoring.events.PY_START)
         monitoring.set_events(_TOOL, monitoring.events.PY_UNWIND | monitoring.events.RAISE)
 
     def restart(self) -> None:
@@ -230,7 +236,7 @@ class Executed:
             self._bodies.add(id(code))
             self._held.append(code)
             self._listen(code)
-            _monitoring.set_local_events(_TOOL, code, _monitoring.events.PY_RETURN)
+            _monitoring.set_local_events(_TOOL, code, _monitoring.events.PY_RETURN | _calls_of(code))
             # What was executed for another module may be executed for this one, too.
             self._tell_anew()
 
@@ -244,16 +250,16 @@ class Executed:
         _monitoring.set_events(_TOOL, 0)
         if _monitoring.get_tool(_TOOL) == _NAME:
             events = _monitoring.events
-            for event in (events.PY_START, events.PY_RESUME, events.PY_RETURN, events.PY_UNWIND, events.RAISE):
+            for event in (events.PY_START, events.PY_RESUME, events.PY_RETURN, events.PY_UNWIND, events.RAISE, events.CALL):
                 _monitoring.register_callback(_TOOL, event, None)
-            for code in [*self._codes, *self._held]:
+            for code in [*self._codes, *self._held, self._importing]:
                 _monitoring.set_local_events(_TOOL, code, 0)
             _monitoring.free_tool_id(_TOOL)
 
     def _begins(self, code: CodeType, _offset: int) -> Any:
         number = self._numbers.get(id(code))
         if number is None:
-            return _monitoring.DISABLE
+            return self._imports(_getframe(1)) if code is self._importing else _monitoring.DISABLE
         if number in self._methods:
             self.called.add(number)
         again = _monitoring.DISABLE
@@ -268,6 +274,17 @@ class Executed:
             self._tell_anew()
             return None
         return again
+
+    def _imports(self, frame: FrameType) -> None:
+        """``importlib.import_module`` begins, for whoever it may be."""
+        if frame.f_back is not None and self._is_own(code_of(frame.f_back).co_filename):
+            given = frame.f_locals
+            self._reaches(given.get("name"))
+
+    def _calls(self, _code: CodeType, _offset: int, function: object, first: object) -> None:
+        """A code that names ``__import__`` calls something."""
+        if function is _import:
+            self._reaches(first)
 
     def _note_caller(self, number: int, frame: FrameType) -> bool:
         """Take down who has called a method that nobody names; whether to be told of the next call, too."""
@@ -356,7 +373,7 @@ class Executed:
                     self._by_name.setdefault(constant.co_qualname, []).append(number)
                     if constant.co_name in _UNNAMED:
                         self._unnamed[number] = 0
-                    _monitoring.set_local_events(_TOOL, constant, self._local)
+                    _monitoring.set_local_events(_TOOL, constant, self._local | _calls_of(constant))
                 self._listen(constant)
 
     def codes(self, numbers: Iterable[int]) -> list[tuple[int, CodeType]]:
@@ -411,8 +428,18 @@ def _may_put(code: CodeType) -> bool:
     return not _STORING.isdisjoint(code.co_code[::2]) or not _PUTTING.isdisjoint(code.co_names)
 
 
-def listen(is_own: Callable[[str], bool], sink: Callable[[], set[int] | None], ends: Callable[[CodeType], bool]) -> Executed | None:
+def _calls_of(code: CodeType) -> int:
+    """The event by which it is told what a code calls, if it may call ``__import__``."""
+    return _monitoring.events.CALL if _import.__name__ in code.co_names else 0
+
+
+_import = __import__
+
+
+def listen(
+    is_own: Callable[[str], bool], sink: Callable[[], set[int] | None], ends: Callable[[CodeType], bool], reaches: Callable[[object], None]
+) -> Executed | None:
     """Listen if the interpreter can, and nobody else has taken our place."""
     if _monitoring is None or _monitoring.get_tool(_TOOL) is not None:
         return None
-    return Executed(is_own, sink, ends)
+    return Executed(is_own, sink, ends, reaches)

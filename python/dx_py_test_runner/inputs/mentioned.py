@@ -8,35 +8,48 @@ from __future__ import annotations
 import dis
 from collections.abc import Iterator
 from types import CodeType
-
-ANY_MODULE = "*"
-"""Stands for whatever module: it is reached by a name that is not in the code."""
+from typing import NamedTuple
 
 _REACHING = frozenset(
     {"__import__", "import_module", "importorskip", "modules", "exec", "run_path", "run_module", "find_spec", "spec_from_file_location"}
     | {"entry_points", "load_module", "exec_module", "iter_modules", "walk_packages", "import_string", "import_from_string", "resolve_name"}
-    | {"locate", "find_loader"}
+    | {"locate", "find_loader", "__dict__"}
 )
 """As `mentions.rs` has them: by these, modules are reached that no import statement names. And the table of all modules."""
 
-_IMPORT, _CONSTANT, _LONGER = (dis.opmap[name] for name in ("IMPORT_NAME", "LOAD_CONST", "EXTENDED_ARG"))
+_ASKING = frozenset({"getattr", "vars", "dir", "getmembers"})
+"""Functions that reach what is in a package, by names that may be computed. Methods of these names are something else."""
+
+_IMPORT, _CONSTANT, _LONGER, _NAME, _GLOBAL = (dis.opmap[name] for name in ("IMPORT_NAME", "LOAD_CONST", "EXTENDED_ARG", "LOAD_NAME", "LOAD_GLOBAL"))
+_LOCAL = dis.opmap["LOAD_FAST"]
+_PASSED = frozenset(dis.opmap[name] for name in ("CACHE", "PUSH_NULL", "NOP", "RESUME") if name in dis.opmap)
 _SMALL = dis.opmap.get("LOAD_SMALL_INT")
 
 
-def mentioned_in(code: CodeType) -> frozenset[str]:
-    """The names in *code*, and in those within it, that may be modules; :data:`ANY_MODULE` among them if they do not tell.
+class Mentioned(NamedTuple):
+    """What a code, and those within it, may reach. A code that is executed by one of them is told of, too."""
 
-    A code that is executed by this one is told of, too; what it asks by a name that it computes is not seen, as in a file.
-    """
-    found: set[str] = set()
+    words: frozenset[str]
+    """What may be names of modules, or parts of these."""
+    imported: frozenset[str]
+    """Names of modules that import statements name, and of what they take from them, be it modules."""
+    is_any: bool
+    """Whether modules are reached by names that are not in it."""
+
+
+def mentioned_in(code: CodeType) -> Mentioned:
+    """What *code* may reach."""
+    words: set[str] = set()
+    imported: set[str] = set()
+    is_any = False
     for one in _within(code):
-        found.update(one.co_names)
-        found.update(constant for constant in one.co_consts if type(constant) is str and all(map(str.isidentifier, constant.split("."))))
-        if _IMPORT in one.co_code[::2] and _imports_relatively(one):
-            found.add(ANY_MODULE)
-    if not _REACHING.isdisjoint(found):
-        found.add(ANY_MODULE)
-    return frozenset(found)
+        words.update(word for name in one.co_names for word in name.split("."))
+        texts = [constant for constant in one.co_consts if type(constant) is str]
+        words.update(word for text in texts if all(map(str.isidentifier, text.split("."))) for word in text.split("."))
+        if _IMPORT in one.co_code[::2]:
+            is_any |= not _take_imports(one, imported)
+        is_any |= not _ASKING.isdisjoint(one.co_names) and _asks(one)
+    return Mentioned(frozenset(words), frozenset(imported), is_any or not _REACHING.isdisjoint(words))
 
 
 def _within(code: CodeType) -> Iterator[CodeType]:
@@ -46,19 +59,48 @@ def _within(code: CodeType) -> Iterator[CodeType]:
             yield from _within(constant)
 
 
-def _imports_relatively(code: CodeType) -> bool:
-    """Whether an import starts from a package, which the code does not tell. The level is loaded first, then what is taken."""
-    steps: list[tuple[int, int]] = []
+def _take_imports(code: CodeType, imported: set[str]) -> bool:
+    """Take in what import statements name; whether all tell what that is, and start from no package, which the code does not tell."""
+    steps = list(_steps(code))
+    # The level is loaded first, then the names of what is taken.
+    for (first, level), (second, names), (operation, name) in zip(steps, steps[1:], steps[2:]):
+        if operation == _IMPORT:
+            known = code.co_consts[level] if first == _CONSTANT else level if first == _SMALL else None
+            taken = code.co_consts[names] if second == _CONSTANT else None
+            if known != 0 or second != _CONSTANT or (taken and "*" in taken):
+                return False
+            imported.add(code.co_names[name])
+            imported.update(f"{code.co_names[name]}.{one}" for one in taken or ())
+    return True
+
+
+def _asks(code: CodeType) -> bool:
+    """Whether a function is called by its name that gives what is in a package, but for ``getattr`` of what has a name with a word that is there."""
+    steps = [step for step in _steps(code) if step[0] not in _PASSED]
+    for place, (operation, argument) in enumerate(steps):
+        if operation not in (_NAME, _GLOBAL):
+            continue
+        name = code.co_names[argument if operation == _NAME else argument >> 1]
+        if name in _ASKING and not (name == "getattr" and _is_plain(code, steps[place + 1 : place + 3])):
+            return True
+    return False
+
+
+def _is_plain(code: CodeType, given: list[tuple[int, int]]) -> bool:
+    """Whether these are steps by which something that has a name is loaded, and then a word."""
+    return (
+        len(given) == 2
+        and given[0][0] in (_NAME, _GLOBAL, _LOCAL)
+        and given[1][0] == _CONSTANT
+        and type(code.co_consts[given[1][1]]) is str
+    )
+
+
+def _steps(code: CodeType) -> Iterator[tuple[int, int]]:
+    """Operations with their arguments."""
     argument, words = 0, code.co_code
     for place in range(0, len(words), 2):
-        operation, argument = words[place], argument << 8 | words[place + 1]
-        if operation == _LONGER:
-            continue
-        if operation == _IMPORT:
-            operation, level = steps[-2] if len(steps) > 1 else (-1, 0)
-            known = code.co_consts[level] if operation == _CONSTANT else level if operation == _SMALL else None
-            if known != 0:
-                return True
-        steps.append((operation, argument))
-        argument = 0
-    return False
+        argument = argument << 8 | words[place + 1]
+        if words[place] != _LONGER:
+            yield words[place], argument
+            argument = 0

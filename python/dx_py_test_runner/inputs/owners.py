@@ -11,9 +11,9 @@ import os
 import sys
 from sys import _getframe  # bound at once: a test may take it away
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any
 
 from dx_py_test_runner._native import Stack, code_of
@@ -22,7 +22,7 @@ from dx_py_test_runner.inputs.blame import Blame
 from dx_py_test_runner.inputs.executed import NOBODY, Executed, listen
 from dx_py_test_runner.inputs.lasting import Lasting, counts_objects
 from dx_py_test_runner.inputs.left import UNKNOWN, Left
-from dx_py_test_runner.inputs.mentioned import ANY_MODULE, mentioned_in
+from dx_py_test_runner.inputs.mentioned import mentioned_in
 from dx_py_test_runner.inputs.traces import Traces
 from dx_py_test_runner.inputs.stamp import content_hash, link_target, stamp, what_is
 
@@ -31,7 +31,10 @@ FILE, KIND, LINK, STATUS, LIST, DISTS, ENV, PROCESS = "file", "kind", "link", "s
 distributions installed in a folder, a variable of the environment (``*``: all of them), and whatever another process reads."""
 
 MENTION = "mention"
-"""A read like these: a module that is loaded may have been reached by a code that was executed; ``*``: any."""
+"""A read like these: a module was asked for by a name that is in no file's text."""
+
+ANY_MODULE = "*"
+"""As the name of one: it is not known which."""
 
 LOAD = "load"
 """A read like these: a module was loaded from a file, perhaps under no name that importlib still knows in the end."""
@@ -91,10 +94,13 @@ class Owners:
         self._definitions: list[Any] = []
         self._running: list[int] = []
         self._page: Any = None
+        self._count = 0
+        """How many modules were loaded when it was found out which are the project's."""
+        self._by_last_name: dict[str, list[str]] = {}
         self._imports_in: int | None = None
         self.item_codes: dict[int, set[int]] = {}
         self.fixture_codes: dict[int, set[int]] = {}
-        self.executed = listen(self.is_of_project, self._codes, self._ends_stack)
+        self.executed = listen(self.is_of_project, self._codes, self._ends_stack, self.reaches)
         """Which functions were executed; None where nobody tells."""
         self._lasting = Lasting() if self.executed is not None and counts_objects() else None
         if self._lasting is not None and self.executed is not None:
@@ -287,12 +293,42 @@ class Owners:
         if self.executed is None:
             return
         self.executed.loads(code)
-        reader = code_of(_getframe(2)).co_filename
-        if reader.startswith(("<frozen importlib", self._ours, *_OURS_FROZEN)) or "/_pytest/assertion/" in reader:
+        if not self.is_of_project(code_of(_getframe(2)).co_filename):
             return
-        for name in mentioned_in(code):
-            if name == ANY_MODULE or self.is_of_project(getattr(sys.modules.get(name), "__file__", None) or ""):
+        found = mentioned_in(code)
+        if found.is_any:
+            self.note(MENTION, ANY_MODULE)
+        else:
+            for name in found.imported | self._modules_called(found.words):
                 self.note(MENTION, name)
+
+    def reaches(self, name: object) -> None:
+        """A module is asked for by this name, and may be asked for what is in it."""
+        if type(name) is not str or not name or name[0] == ".":
+            self.note(MENTION, ANY_MODULE)
+            return
+        self.note(MENTION, name)
+        within = f"{name}."
+        for names in list(self._own_modules().values()):
+            for one in names:
+                if one.startswith(within):
+                    self.note(MENTION, one)
+
+    def _modules_called(self, words: Collection[str]) -> set[str]:
+        """The modules of the project that are loaded and the last parts of whose names are among *words*."""
+        own = self._own_modules()
+        return {name for word in words for name in own.get(word, ())}
+
+    def _own_modules(self) -> dict[str, list[str]]:
+        """The modules of the project that are loaded, by the last parts of their names."""
+        if self._count != len(sys.modules):
+            self._count = len(sys.modules)
+            self._by_last_name = {}
+            for name, module in list(sys.modules.items()):
+                file = module.__dict__.get("__file__") if issubclass(type(module), ModuleType) else None
+                if isinstance(file, str) and self.is_of_project(file):
+                    self._by_last_name.setdefault(name.rpartition(".")[2], []).append(name)
+        return self._by_last_name
 
     def look_at(self, function: Any) -> None:
         """Somebody asks how a function is called, or what its code is. What pytest asks to find out what is asked for is known otherwise."""

@@ -12,7 +12,7 @@ from dx_py_test_runner.inputs import owners
 from dx_py_test_runner.inputs.compare import NEVER
 from dx_py_test_runner.inputs.executed import Keepers
 from dx_py_test_runner.select import settled
-from dx_py_test_runner.select.closure import ALL, Graph, Loaded, Reached
+from dx_py_test_runner.select.closure import ALL, Graph, Loaded, Reached, absolute
 from dx_py_test_runner.select.keeping import keepers_of, keeps
 from dx_py_test_runner.select.outline import Outline
 from dx_py_test_runner.select.world import BODY, CIRCUMSTANCES, CODE, CONFIG, CONFTEST_NAMES, DOUBT, EFFECT, EVERYWHERE, FIND, LEVEL, MENTIONS, SIGNATURE, SIGNATURES, TOUCHED, TREE, World
@@ -156,11 +156,11 @@ class Assembler:
     def _of_mentioned(self, names: Collection[str]) -> int:
         """The set of the modules of these names, with what they need."""
         if ALL not in names:
-            return self.history.set_of(self._needed(self._graph.closure(names), self._graph))
+            needed = self._needed(self._graph.closure(names), self._graph)
+            return self.history.set_of([*needed, *self._findings(self._graph.lookups_of(names))])
         if self._set_of_all is None:
-            key = f"\0{ALL}"
             claims = self._needed(frozenset(self._graph.modules), self._graph)
-            self._set_of_all = self.history.set_of([*claims, (FIND, key, self._world.value(FIND, key))])
+            self._set_of_all = self.history.set_of([*claims, *self._findings([("", ALL)])])
         return self._set_of_all
 
     def _is_dynamic(self, number: int) -> bool:
@@ -170,8 +170,21 @@ class Assembler:
         path, function = self._codes[number]
         outline = self._world.outline(path) if number not in self._dynamic_codes else None
         if outline is not None:
-            self._dynamic_codes[number] = outline.is_dynamic_in(function)
+            self._dynamic_codes[number] = not all(self._is_own_function(path, outline, name) for name in outline.dynamic_by(function))
         return self._dynamic_codes.get(number, True)
+
+    def _is_own_function(self, path: str, outline: Outline, name: str) -> bool:
+        """Whether what the file at *path* calls so is a function of the project's: whether it reaches modules is seen when it is executed."""
+        if not name:
+            return False
+        found = {path} if outline.has_function(name) else set()
+        for module in self._graph.modules_of(path):
+            for level, target, names in outline.imports:
+                if name in names:
+                    source = self._graph.modules.get(absolute(level, target, module.package))
+                    found.add("" if source is None else source.path)
+        texts = [self._world.outline(one) if one in self._listened else None for one in found]
+        return bool(texts) and all(text is not None and text.has_function(name) for text in texts)
 
     def _take_loading(self, part: Part) -> None:
         """What was executed while a module was being loaded counts for all who depend on that one; if it is not known which, or it is forgotten
@@ -375,10 +388,14 @@ class Assembler:
             yield (CODE, short, world.value(CODE, short))
         elif module.path:
             yield self._file(module.path)
-        for folder, stem in graph.lookups(name):
-            key = f"{world.short(folder) if folder else ''}\0{stem}"
-            yield (FIND, key, world.value(FIND, key))
+        yield from self._findings(graph.lookups(name))
         yield from self._claims(self._module_reads.get(module.path, {}))
+
+    def _findings(self, lookups: Iterable[tuple[str, str]]) -> Iterable[Claim]:
+        """What importlib finds in folders for names."""
+        for folder, stem in lookups:
+            key = f"{self._world.short(folder) if folder else ''}\0{stem}"
+            yield (FIND, key, self._world.value(FIND, key))
 
     # ---- functions
 

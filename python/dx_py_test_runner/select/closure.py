@@ -70,7 +70,7 @@ class Graph:
         """Whether a module of the file at *path* may have reached others by names that are not in its text."""
         if path not in self._reached.listened:
             return outline.dynamic
-        return "" in outline.dynamic_in or path in self._reached.dynamic or ALL in self._reached.mentioned.get(path, ())
+        return outline.is_dynamic() or path in self._reached.dynamic or ALL in self._reached.mentioned.get(path, ())
 
     def needs(self, name: str) -> frozenset[str]:
         """The names of the loaded modules that the module *name* mentions, its packages included."""
@@ -170,6 +170,12 @@ class Graph:
                 target = absolute(level, target, module.package)
                 targets.add(target)
                 targets.update(f"{target}.{name}" for name in names if name != "*")
+        targets.update(self._reached.mentioned.get(module.path, frozenset()) - {ALL})
+        return found | self.lookups_of(targets)
+
+    def lookups_of(self, targets: Iterable[str]) -> set[tuple[str, str]]:
+        """What importlib looks for to load these modules, as pairs like those."""
+        found = set()
         for target in targets:
             found.add(("", target.partition(".")[0]))
             parent, _, rest = target.rpartition(".")

@@ -47,6 +47,10 @@ class Gives(NamedTuple):
     calls: tuple[Call, ...]
 
 
+SEEN = frozenset({"import_module", "__import__"})
+"""Functions of which it is told, where functions are listened to, what they are called with."""
+
+
 class Outline(NamedTuple):
     """What is known of one file. Made of plain values, so that it can be kept."""
 
@@ -85,12 +89,22 @@ class Outline(NamedTuple):
     """The imports that are done whenever the module is loaded."""
     touches: Touches = Touches()
     """What loading the module does to others."""
-    dynamic_in: tuple[str, ...] = ()
-    """The qualified names of the functions in which it does so (see `dynamic`), but for those that only execute a text; ``""``: perhaps anywhere."""
+    dynamic_in: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The qualified names of the functions in which it does so (see `dynamic`), but for those that only execute a text (``""``: perhaps anywhere), and
+    the names of the functions that they call for that (``""``: one that does so in any case)."""
 
-    def is_dynamic_in(self, name: str) -> bool:
-        """Whether modules may be reached, by names that are not in the text, while the code of this qualified name is executed."""
-        return bool(self.dynamic_in) and self._of_function(name)[0] in self.dynamic_in
+    def is_dynamic(self) -> bool:
+        """Whether it may do so whatever functions of it are executed."""
+        return any(not name and not SEEN.issuperset(by) for name, by in self.dynamic_in)
+
+    def dynamic_by(self, name: str) -> tuple[str, ...]:
+        """By calling which functions modules may be reached unseen, whose names are not in the text, while the code of this qualified name is executed."""
+        known = dict(self.dynamic_in).get(self._of_function(name)[0], ()) if self.dynamic_in else ()
+        return tuple(one for one in known if one not in SEEN)
+
+    def has_function(self, name: str) -> bool:
+        """Whether it has a function of this name outside of others and of classes."""
+        return any(name == one for one, _body, _signature in self.bodies)
 
     def body(self, name: str) -> str:
         """The hash of the function whose code has this qualified name: of that around it, if it has no body of its own (a lambda,

@@ -1,6 +1,6 @@
 //! What a file mentions: imports, and names that may be modules.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::tree::{Field, Id, Kind, Tree, Value, LOAD};
 use super::Import;
@@ -24,9 +24,19 @@ const NAMESPACES: [&str; 4] = ["getattr", "vars", "dir", "getmembers"];
 /// The table of all modules.
 const MODULES: [&str; 2] = ["sys", "modules"];
 
-/// Methods that give one of the modules in the table, and functions of which it is known what they do with it.
-const ASKING: [&str; 3] = ["get", "pop", "setdefault"];
+/// Functions that change the table of modules that they are given, and do nothing else with it.
 const CHANGING: [&str; 2] = ["setitem", "delitem"];
+
+/// Functions that are given others to be called when something is gone, whatever these give.
+const FORGETTING: [&str; 4] = ["ref", "proxy", "finalize", "WeakMethod"];
+
+/// Where a module may be reached whose name is not in the text.
+enum Reaching {
+    Nowhere,
+    /// In the function around, or by it.
+    Here,
+    Anywhere,
+}
 
 /// Strings that are as long, in characters, are no names.
 const LONG: usize = 200;
@@ -35,7 +45,7 @@ pub(super) struct Mentions {
     pub(super) imports: Vec<Import>,
     pub(super) names: Vec<String>,
     pub(super) dynamic: bool,
-    pub(super) dynamic_in: Vec<String>,
+    pub(super) dynamic_in: Vec<(String, Vec<String>)>,
 }
 
 pub(super) fn mentions(tree: &Tree) -> Mentions {
@@ -50,7 +60,7 @@ pub(super) fn mentions(tree: &Tree) -> Mentions {
         imports: finder.imports,
         names: finder.names.into_iter().collect(),
         dynamic: finder.dynamic,
-        dynamic_in: finder.dynamic_in.into_iter().map(str::to_owned).collect(),
+        dynamic_in: finder.dynamic_in.into_iter().map(|(name, by)| (name.to_owned(), words(by))).collect(),
     }
 }
 
@@ -123,7 +133,7 @@ struct Finder<'t, 'a> {
     imports: Vec<Import>,
     names: BTreeSet<String>,
     dynamic: bool,
-    dynamic_in: BTreeSet<&'t str>,
+    dynamic_in: BTreeMap<&'t str, BTreeSet<&'a str>>,
     aliases: HashMap<&'a str, String>,
     /// What names stand for that may be packages: the level and the name of an import.
     bound: HashMap<&'a str, (u32, String)>,
@@ -137,7 +147,7 @@ impl<'t, 'a> Finder<'t, 'a> {
             imports: Vec::new(),
             names: BTreeSet::new(),
             dynamic: false,
-            dynamic_in: BTreeSet::new(),
+            dynamic_in: BTreeMap::new(),
             aliases,
             bound,
         }
@@ -156,7 +166,7 @@ impl<'t, 'a> Finder<'t, 'a> {
             Kind::Name => {
                 if node.flag == LOAD && IMPORTERS.contains(&node.name()) {
                     // Not called here, but wherever it is handed to.
-                    self.is_dynamic(None);
+                    self.is_dynamic(None, "");
                 }
                 id + 1
             }
@@ -189,7 +199,7 @@ impl<'t, 'a> Finder<'t, 'a> {
             if (module == Some(MODULES[0]) && name == MODULES[1])
                 || (is_renamed && (IMPORTERS.contains(&name) || LOOKERS.contains(&name)))
             {
-                self.is_dynamic(None);
+                self.is_dynamic(None, "");
             }
             if level == 0 {
                 self.aliases.insert(renamed.unwrap_or(name), format!("{}.{name}", module.unwrap_or("")));
@@ -199,11 +209,12 @@ impl<'t, 'a> Finder<'t, 'a> {
         self.tree.node(id).end
     }
 
-    /// A module is reached whose name is not in the text: at *place*; None: perhaps anywhere.
-    fn is_dynamic(&mut self, place: Option<Id>) {
+    /// A module is reached whose name is not in the text: at *place* (None: perhaps anywhere), by the function of this name, if it is called by its name
+    /// alone.
+    fn is_dynamic(&mut self, place: Option<Id>, by: &'a str) {
         self.dynamic = true;
         let name = place.and_then(|id| self.function_around(id)).unwrap_or_default();
-        self.dynamic_in.insert(name);
+        self.dynamic_in.entry(name).or_default().insert(by);
     }
 
     /// The name of the innermost function of which a node is executed.
@@ -219,18 +230,40 @@ impl<'t, 'a> Finder<'t, 'a> {
         None
     }
 
-    /// Whether nobody gets the table of modules, which is the attribute *table*, but for one of them.
-    fn is_asked(&self, table: Id) -> bool {
+    /// Where a module may be reached by the table of modules, which is the attribute *table*.
+    fn reaching(&self, table: Id) -> Reaching {
         let (tree, node) = (self.tree, self.tree.node(table));
         let parent = tree.node(node.parent);
         match parent.kind {
-            Kind::Subscript => node.field == Field::Value,
-            Kind::Compare => true,
-            Kind::Attribute => {
-                let is_called = tree.kind(parent.parent) == Kind::Call && parent.field == Field::Func;
-                is_called && ASKING.contains(&parent.name())
+            Kind::Subscript if node.field == Field::Value && parent.flag == LOAD => Reaching::Here,
+            Kind::Subscript if node.field == Field::Value => Reaching::Nowhere,
+            Kind::Compare => Reaching::Here,
+            Kind::Attribute if tree.kind(parent.parent) == Kind::Call && parent.field == Field::Func => {
+                match parent.name() {
+                    "pop" if self.is_dropped(parent.parent) => Reaching::Nowhere,
+                    "get" | "pop" | "setdefault" => Reaching::Here,
+                    _ => Reaching::Anywhere,
+                }
             }
-            Kind::Call => node.field == Field::Args && CHANGING.contains(&tree.last_name(node.parent + 1)),
+            Kind::Call if node.field == Field::Args && CHANGING.contains(&tree.last_name(node.parent + 1)) => {
+                Reaching::Nowhere
+            }
+            _ => Reaching::Anywhere,
+        }
+    }
+
+    /// Whether nobody gets what a call gives.
+    fn is_dropped(&self, call: Id) -> bool {
+        let tree = self.tree;
+        let around = tree.node(call).parent;
+        let caller = tree.node(around).parent;
+        match tree.kind(around) {
+            Kind::Expr => true,
+            Kind::Lambda => {
+                tree.kind(caller) == Kind::Call
+                    && tree.node(around).field == Field::Args
+                    && FORGETTING.contains(&tree.last_name(caller + 1))
+            }
             _ => false,
         }
     }
@@ -264,7 +297,7 @@ impl<'t, 'a> Finder<'t, 'a> {
     fn attribute(&mut self, id: Id) -> Id {
         let node = self.tree.node(id);
         if IMPORTERS.contains(&node.name()) {
-            self.is_dynamic(None);
+            self.is_dynamic(None, "");
         } else if node.name() == "__dict__" {
             self.take_all(id + 1);
         }
@@ -283,7 +316,11 @@ impl<'t, 'a> Finder<'t, 'a> {
         parts.reverse();
         self.names.insert(parts.join("."));
         if is_table {
-            self.is_dynamic(self.is_asked(value - 1).then_some(id));
+            match self.reaching(value - 1) {
+                Reaching::Anywhere => self.is_dynamic(None, ""),
+                Reaching::Here => self.is_dynamic(Some(id), ""),
+                Reaching::Nowhere => self.dynamic = true,
+            }
         }
         node.end
     }
@@ -295,7 +332,8 @@ impl<'t, 'a> Finder<'t, 'a> {
             // What is executed then is told of, where that is listened to.
             self.dynamic = true;
         } else if LOOKERS.contains(&name) {
-            self.is_dynamic(Some(id));
+            let is_plain = self.tree.kind(function) == Kind::Name;
+            self.is_dynamic(Some(id), if is_plain { name } else { "" });
         } else if IMPORTERS.contains(&name) {
             let first = self.tree.child(id, Field::Args).and_then(|first| self.tree.text(first));
             // A name with half a pair of surrogates is nobody's.
@@ -305,7 +343,7 @@ impl<'t, 'a> Finder<'t, 'a> {
                     let level = (text.value.len() - rest.len()) as u32;
                     self.imports.push((level, rest.to_owned(), Vec::new()));
                 }
-                None => self.is_dynamic(Some(id)),
+                None => self.is_dynamic(Some(id), name),
             }
             let is_attribute = self.tree.kind(function) == Kind::Attribute;
             return if is_attribute { function + 1 } else { self.tree.node(function).end };
@@ -337,6 +375,10 @@ impl<'t, 'a> Finder<'t, 'a> {
             self.imports.push((*level, below.join("."), vec!["*".to_owned()]));
         }
     }
+}
+
+fn words(words: BTreeSet<&str>) -> Vec<String> {
+    words.into_iter().map(str::to_owned).collect()
 }
 
 /// Whether a text is words with dots between them, and perhaps one behind the last.

@@ -361,7 +361,14 @@ for _name, _more in (
     ("by_a_function_that_is_handed_out", {"app__using": "import importlib\n\n\ndef give():\n    return importlib.import_module\n", "tests__test_second": f"from app.using import give\n\n\ndef test_value(record_property):\n    record_property('value', give()({_REACHED_BY}).VALUE)\n"}),
     ("in_the_table_that_is_handed_out", {"app__using": "import sys\n\n\ndef give():\n    return sys.modules\n", "tests__test_second": f"from app.using import give\n\n\ndef test_value(record_property):\n    record_property('value', give()[{_REACHED_BY}].VALUE)\n"}),
     ("in_the_table", {"app__using": f"import sys\n\n\ndef give():\n    return sys.modules.get({_REACHED_BY})\n", "tests__test_second": "from app.using import give\n\n\ndef test_value(record_property):\n    record_property('value', give().VALUE)\n"}),
+    ("by_a_builtin", {"app__using": "def give():\n    return getattr(__import__('app', None, None, ['rea' + 'ched']), 'rea' + 'ched')\n", "tests__test_second": "from app.using import give\n\n\ndef test_value(record_property):\n    record_property('value', give().VALUE)\n"}),
+    ("by_a_builtin_while_another_is_loaded", {"app__using": f"import sys\n\nMODULE = __import__({_REACHED_BY}, None, None, ['*'])\n", "tests__test_second": "from app import using\n\n\ndef test_value(record_property):\n    record_property('value', using.MODULE.VALUE)\n"}),
+    ("from_its_package", {"app__using": "import importlib\n\n\ndef give():\n    return importlib.import_module('.' + 'reached', 'app')\n", "tests__test_second": "from app.using import give\n\n\ndef test_value(record_property):\n    record_property('value', give().VALUE)\n"}),
+    ("as_what_a_package_has", {"app__using": "import importlib\n\n\ndef give():\n    package = importlib.import_module('ap' + 'p')\n    return getattr(package, 'rea' + 'ched')\n", "tests__test_second": "from app.using import give\n\n\ndef test_value(record_property):\n    record_property('value', give().VALUE)\n"}),
+    ("by_a_function_of_a_known_name", {"app__using": f"{_REACHES}def import_string(name):\n    return reach(name)\n\n\ndef give():\n    return import_string({_REACHED_BY})\n", "tests__test_second": "from app.using import give\n\n\ndef test_value(record_property):\n    record_property('value', give().VALUE)\n"}),
     ("by_a_text", {"tests__test_second": "def test_value(record_property):\n    space = {}\n    exec('from app import ' + 'reached as found', space)\n    record_property('value', space['found'].VALUE)\n"}),
+    ("by_a_text_under_another_name", {"tests__test_second": "import app\n\n\ndef test_value(record_property):\n    space = {'package': app}\n    exec('found = package.' + 'reached', space)\n    record_property('value', space['found'].VALUE)\n"}),
+    ("by_a_text_that_asks", {"tests__test_second": "import app\n\n\ndef test_value(record_property):\n    space = {'app': app}\n    exec('found = get' + 'attr(app, \"rea\" + str(\"ched\"))', space)\n    record_property('value', space['found'].VALUE)\n"}),
     ("by_a_text_that_computes", {"tests__test_second": f"def test_value(record_property):\n    space = {{}}\n    exec('import sys; found = sys.' + \"modules[{_REACHED_BY}]\", space)\n    record_property('value', space['found'].VALUE)\n"}),
     ("by_a_text_within_a_package", {"tests__test_second": "def test_value(record_property):\n    space = {'__package__': 'app'}\n    exec('from . import ' + 'reached as found', space)\n    record_property('value', space['found'].VALUE)\n"}),
     ("by_a_text_while_another_is_loaded", {"app__using": "exec('import app.' + 'reached as FOUND')\n", "tests__test_second": "from app import using\n\n\ndef test_value(record_property):\n    record_property('value', using.FOUND.VALUE)\n"}),
@@ -380,6 +387,12 @@ for _name, _code in (
         number_in("app/reached.py", "VALUE = "),
     )
 
+for _name, _ask in (("asked_for", "importlib.import_module('to_' + 'come')"), ("asked_for_by_a_text", "exec('import to_' + 'come')"), ("asked_for_by_a_builtin", "__import__('to_' + 'come')")):
+    named(
+        f"module_appears_that_was_{_name}",
+        files(tests__test_one=f"import importlib\n\n\ndef test_value(record_property):\n    try:\n        {_ask}\n    except ImportError:\n        record_property('value', 1)\n"),
+        lambda scene, rng: scene.write("to_come.py", "\n"),
+    )
 named(
     "module_of_computed_name_appears",
     files(tests__test_one="import importlib.util\n\n\ndef test_value(record_property):\n    record_property('value', importlib.util.find_spec('to_' + 'come') is None)\n"),
