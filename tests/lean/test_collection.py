@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from _pytest.fixtures import FixtureManager
+
+from dx_py_test_runner.engine.lean import holders
 
 COLLECT_BOTH = Path(__file__).with_name("collect_both.py")
 
@@ -250,12 +253,63 @@ class TestOfMeta(metaclass=Meta):
     def own(self): pass
     def test_of_meta(self, own): pass
 
+class Calls:
+    __name__ = "calls"
+    def __call__(self): pass
+
+class TestOfObjects:
+    partial = pytest.fixture(functools.update_wrapper(functools.partial(len, ""), len), name="partial")
+    called = pytest.fixture(Calls(), name="called")
+    def test_of_objects(self, partial, called): pass
+
+class TestReads:
+    @classmethod
+    @property
+    def data(cls):
+        import warnings
+        warnings.warn("data is read")
+    def test_reads(self): pass
+
 class TestSlots:
     __slots__ = ("place",)
     @pytest.fixture
     def own(self): pass
     def test_slots(self, own): pass
 """
+
+ODD_MODULES = """
+import pytest
+import warning, wrapped
+
+class Wrapper:
+    class D:
+        def __get__(self, instance, owner): raise ValueError("boom")
+    __wrapped__ = D()
+
+def scope(fixture_name, config):
+    globals()["second"] = 3
+    return "function"
+
+@pytest.fixture(scope=scope)
+def first(): pass
+
+@pytest.fixture
+def second(): pass
+
+class Meta(type):
+    def __eq__(self, other): raise ValueError
+    __hash__ = type.__hash__
+
+class TestMeta(metaclass=Meta):
+    @pytest.fixture
+    def own(self): pass
+    def test_meta(self, own): pass
+
+def test_first(first): pass
+"""
+
+WARNING = "import warnings\ndef __getattr__(name):\n    warnings.warn(name)\n    raise AttributeError(name)\n"
+WRAPPED = "import pytest\n@pytest.fixture\ndef __wrapped__(): pass\n"
 
 CONFTEST = """
 import pytest
@@ -307,6 +361,7 @@ PROJECTS = {
     "odd": {"test_odd.py": ODD},
     "fixtures": {"test_fixtures.py": FIXTURES},
     "fixtures of classes": {"test_fixtures.py": FIXTURES_OF_CLASSES},
+    "odd modules": {"test_odd.py": ODD_MODULES, "warning.py": WARNING, "wrapped.py": WRAPPED, "test_plain.py": PLAIN},
     "fixtures wrapped in a module": {
         "test_wrapped.py": FIXTURES_OF_CLASSES.partition("class Base")[0]
         + "@wrap\n@pytest.fixture\ndef wrapped(): pass\ndef test_wrapped(wrapped): pass",
@@ -357,3 +412,12 @@ def test_lean_items_are_as_pytest_makes_them(name: str, tmp_path: Path) -> None:
     assert re.search(r"^pytest: \d+ items, 0 of them lean$", run.stdout, re.M), run.stdout
     # A hook that makes items anywhere above is asked for everything; elsewhere most items are lean.
     assert re.search(r"^lean: \d+ items, [1-9]\d* of them lean$", run.stdout, re.M), run.stdout
+
+
+@pytest.mark.parametrize("name", ["parsefactories", "_check_for_wrapped_fixture"])
+def test_who_looks_for_fixtures_otherwise_is_asked(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not hasattr(FixtureManager, name):
+        pytest.skip("this pytest does not have it")
+    assert holders.is_unchanged()
+    monkeypatch.setattr(FixtureManager, name, lambda *_args, **_more: None)
+    assert not holders.is_unchanged()

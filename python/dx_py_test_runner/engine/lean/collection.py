@@ -67,7 +67,7 @@ def lean_collection(
     @internal
     def parsefactories(*args: Any, **more: Any) -> None:
         __tracebackhide__ = True
-        node, holder = holders.holder_of(args, more) or (None, None)
+        node, holder = (holders.holder_of(args, more) if holders.is_unchanged() else None) or (None, None)
         names = None if node is None else holders.fixture_names(holder)
         if names is None:
             parse(*args, **more)

@@ -11,15 +11,29 @@ from types import FunctionType, GetSetDescriptorType, ModuleType
 from typing import Any
 
 import pytest
-from _pytest import python
-from _pytest.fixtures import FixtureFunctionDefinition
+from _pytest.compat import safe_getattr
+from _pytest.fixtures import FixtureFunctionDefinition, FixtureManager
 from _pytest.python import Class, Module
+
+from dx_py_test_runner.engine.frames import internal
 
 INERT = frozenset({str, int, float, bool, bytes, tuple, list, dict, set, frozenset, type(None)})
 """Types of values that are never collected: they cannot be called, and have no attributes of their own."""
 
 _REGISTERS_NODES = pytest.__version__.startswith("9.2.")
 """Whether fixtures are registered with their node and nothing else."""
+
+_REAL = {
+    name: vars(FixtureManager).get(name)
+    for name in ("parsefactories", "_check_for_wrapped_fixture", "_find_wrapped_fixture_def", "_lookup_in_type_dict")
+}
+"""What pytest looks for fixtures with, as far as its version has it."""
+
+_WRAPPING = frozenset({"__wrapped__", "_mock_name"})
+"""Attributes by which pytest looks through what wraps a fixture."""
+
+_OF_MODULES = frozenset({"__builtins__", "__loader__", "__spec__", "__path__"})
+"""What the import system puts into modules."""
 
 _SHAPING = frozenset({"__dir__", "__getattr__", "__getattribute__", "__class__"})
 """With these, a holder says itself what it has."""
@@ -34,31 +48,38 @@ def holder_of(args: tuple[Any, ...], more: dict[str, Any]) -> tuple[Any, Any] | 
     return None
 
 
+def is_unchanged() -> bool:
+    """Whether pytest looks for fixtures as it did when this was loaded."""
+    return all(vars(FixtureManager).get(name) is real for name, real in _REAL.items())
+
+
 def fixture_names(holder: Any) -> list[str] | None:
-    """The names of the fixtures that *holder* has, in pytest's order; None if others may be hidden or wrapped."""
+    """The names of the fixtures that *holder* has, in pytest's order; None if others may be hidden or wrapped. Nothing of the holder's is executed."""
     kind = type(holder)
     if kind is ModuleType:
         names = holder.__dict__
-        return None if "__getattr__" in names or "__dir__" in names else _sorted(names, in_module=True)
-    if kind.__mro__ == (kind, object):
-        names = kind.__dict__
-    else:
-        names = {}
-        for base in kind.__mro__[-2::-1]:
-            names.update(base.__dict__)
-    if set(map(type, kind.__mro__)) != {type} or not _SHAPING.isdisjoint(names):
+        return None if "__getattr__" in names or "__dir__" in names else _sorted(names, _OF_MODULES)
+    bases = kind.__mro__
+    if any(type(base) is not type for base in bases):
         return None
-    return _sorted(names, in_module=False)
+    names = kind.__dict__
+    if len(bases) > 2:
+        names = {}
+        for base in bases[-2::-1]:
+            names.update(base.__dict__)
+    return _sorted(names, frozenset()) if _SHAPING.isdisjoint(names) else None
 
 
-def _sorted(names: Mapping[str, Any], *, in_module: bool) -> list[str] | None:
+def _sorted(names: Mapping[str, Any], passed: frozenset[str]) -> list[str] | None:
     found = []
     for name, value in names.items():
+        if type(name) is not str:
+            return None
         if type(value) is FixtureFunctionDefinition:
             if not _REGISTERS_NODES:
                 return None
             found.append(name)
-        elif not (_hides_nothing(name, value) or (in_module and name in python.IGNORED_ATTRIBUTES)):
+        elif not (_hides_nothing(name, value) or name in passed):
             return None
     found.sort()
     return found
@@ -69,20 +90,34 @@ def _hides_nothing(name: str, value: Any) -> bool:
     kind = type(value)
     if kind is staticmethod or kind is classmethod:
         value = value.__func__
-        kind = type(value)
+        if type(value) is not FunctionType:
+            return False
+        kind = FunctionType
     if kind is FunctionType:
-        return not value.__dict__ or not ("__wrapped__" in value.__dict__ or "_mock_name" in value.__dict__)
+        return not value.__dict__ or _WRAPPING.isdisjoint(value.__dict__)
     if kind is type:
-        return not hasattr(value, "__wrapped__")
+        return all(_WRAPPING.isdisjoint(base.__dict__) for base in value.__mro__)
+    if kind is ModuleType:
+        return "__getattr__" not in value.__dict__ and _WRAPPING.isdisjoint(value.__dict__)
+    if name == "__dict__":
+        return kind is GetSetDescriptorType
     if kind is property:
         return not name.startswith("__")
-    return kind in INERT or kind is ModuleType or kind is GetSetDescriptorType
+    return kind in INERT or kind is GetSetDescriptorType
 
 
+@internal
 def register(manager: Any, node: Any, holder: Any, name: str) -> None:
-    """One turn of the loop in ``FixtureManager.parsefactories``, for a fixture that is there."""
-    fixture = getattr(holder, name)
-    marker = fixture._fixture_function_marker
+    """One turn of the loop in ``FixtureManager.parsefactories``, for a fixture that was there."""
+    __tracebackhide__ = True
+    found = safe_getattr(holder if type(holder) is ModuleType else type(holder), name, None)
+    if type(found) is not FixtureFunctionDefinition:
+        return
+    marker = found._fixture_function_marker
+    try:
+        fixture = getattr(holder, name)
+    except AttributeError:
+        fixture = found
     manager._register_fixture(
         name=marker.name or name,
         func=fixture._get_wrapped_function(),
