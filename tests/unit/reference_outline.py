@@ -145,7 +145,7 @@ class _Finder(ast.NodeVisitor):
     def visit_Subscript(self, node: ast.Subscript) -> None:
         table, key = node.value, node.slice
         is_table = isinstance(table, ast.Attribute) and table.attr == "modules" and isinstance(table.value, ast.Name) and self._aliases.get(table.value.id, table.value.id) == "sys"
-        is_standing = (isinstance(key, ast.Constant) and key.value == "__main__") or (isinstance(key, ast.Name) and key.id == "__name__")
+        is_standing = isinstance(key, ast.Constant) and key.value == "__main__"
         if is_table and is_standing and isinstance(node.ctx, ast.Load):
             self.names.add("sys.modules")
             self.visit(key)

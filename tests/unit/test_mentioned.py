@@ -91,7 +91,7 @@ DYNAMIC = {
     "one is taken out of the table, later": ("import sys\ndef f(x):\n    return weakref.ref(x, lambda _: sys.modules.pop(x))\n", True, ()),
     "one is taken out of the table, later, and used": ("import sys\ndef f(x):\n    return map(lambda _: sys.modules.pop(x), x)\n", True, (("f", ("",)),)),
     "the main one": ("import sys\ndef f():\n    return sys.modules['__main__']\n", False, ()),
-    "itself": ("import sys\nx = sys.modules[__name__]\n", False, ()),
+    "itself": ("import sys\nx = sys.modules[__name__]\n", True, (("", ("",)),)),
     "itself is put there": ("import sys\nsys.modules[__name__] = x\n", True, ()),
     "itself, handed out": ("import sys as s\nx = s.modules[__name__]\ny = s.modules\n", True, (("", ("",)),)),
     "a text": ("def f(x):\n    exec(x)\n", True, ()),

@@ -268,7 +268,7 @@ impl<'t, 'a> Finder<'t, 'a> {
         }
     }
 
-    /// Whether a subscript takes, out of the table of modules, one that is there in any case: itself, or the main one.
+    /// Whether a subscript takes the main module out of the table of modules: it is there in any case, and none of the project's.
     fn is_standing(&self, id: Id) -> bool {
         let (table, tree) = (id + 1, self.tree);
         let is_table = tree.kind(table) == Kind::Attribute
@@ -279,10 +279,7 @@ impl<'t, 'a> Finder<'t, 'a> {
         let key = tree.child(id, Field::Slice);
         is_table
             && tree.node(id).flag == LOAD
-            && key.is_some_and(|key| match tree.kind(key) {
-                Kind::Name => tree.node(key).name() == "__name__",
-                _ => tree.text(key).is_some_and(|text| text.value == "__main__"),
-            })
+            && key.and_then(|key| tree.text(key)).is_some_and(|text| text.value == "__main__")
     }
 
     fn constant(&mut self, id: Id) {
