@@ -13,7 +13,6 @@ struct Common {
     item: Py<PyType>,
     info: Py<PyType>,
     node_id: Option<Py<PyType>>,
-    new: Py<PyAny>,
     parent: Py<PyAny>,
     config: Py<PyAny>,
     session: Py<PyAny>,
@@ -81,7 +80,7 @@ impl ItemMaker {
         bound: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (py, common) = (name.py(), &self.common);
-        let item = common.new.bind(py).call1((kind,))?;
+        let item = allocate(kind)?;
         set(&item, intern!(py, "name"), name)?;
         set(&item, intern!(py, "originalname"), original)?;
         set(&item, intern!(py, "parent"), common.parent.bind(py))?;
@@ -162,7 +161,7 @@ impl ItemMaker {
             let text = format!("{}::{name}", common.id_path.bind(py));
             return set(item, intern!(py, "_nodeid"), PyString::new(py, &text).as_any());
         };
-        let id = common.new.bind(py).call1((kind,))?;
+        let id = allocate(kind.bind(py))?;
         let none = py.None().into_bound(py);
         let mut names: Vec<Bound<'_, PyAny>> = above.bind(py).iter().collect();
         names.push(original.clone());
@@ -181,7 +180,7 @@ impl ItemMaker {
 
     fn furnish(&self, item: &Bound<'_, PyAny>, closure: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = item.py();
-        let info = self.common.new.bind(py).call1((&self.common.info,))?;
+        let info = allocate(self.common.info.bind(py))?;
         for name in [intern!(py, "argnames"), intern!(py, "initialnames")] {
             set(&info, name, &closure.getattr(name)?)?;
         }
@@ -220,6 +219,20 @@ impl<'py> Selection<'py> {
             count => code.getattr(intern!(py, "co_varnames"))?.cast_into::<PyTuple>()?.get_slice(0, count as usize),
         };
         Ok(self.closures.get_item(arguments)?.filter(|closure| !closure.is_none()))
+    }
+}
+
+/// ``object.__new__`` of a class that is written in Python, without the call's checks.
+fn allocate<'py>(kind: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyAny>> {
+    let py = kind.py();
+    // SAFETY: the slot of ``object`` is a ``newfunc``; it is given a class that is alive and an empty tuple, and returns a
+    // new reference, or null with an exception set. An allocation alone would leave out what some versions prepare for
+    // an object's attributes.
+    unsafe {
+        let object = (&raw mut ffi::PyBaseObject_Type).cast();
+        let new: ffi::newfunc = std::mem::transmute(ffi::PyType_GetSlot(object, ffi::Py_tp_new));
+        let arguments = PyTuple::empty(py);
+        Bound::from_owned_ptr_or_err(py, new(kind.as_ptr().cast(), arguments.as_ptr(), std::ptr::null_mut()))
     }
 }
 

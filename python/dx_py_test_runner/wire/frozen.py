@@ -18,6 +18,9 @@ T = TypeVar("T")
 
 _ASKING = frozenset({"gc.get_objects", "gc.get_referrers"})
 
+_WORTHWHILE = 500
+"""So many new objects are worth a look for garbage; the collector itself begins one at 700."""
+
 _watching = False
 _asks_itself = False
 
@@ -52,10 +55,12 @@ def keep() -> None:
     """What has been loaded stays: the collector need not look for garbage in it time and again.
 
     Garbage that loading has left is collected now, among what is new since the last time: what is older than that has
-    been looked at.
+    been looked at. If little is new, it is left for the next time.
     """
-    gc.collect(1)
-    _freeze()
+    youngest, middle, _oldest = gc.get_count()
+    if middle or youngest >= _WORTHWHILE:
+        gc.collect(1)
+        _freeze()
 
 
 def _freeze() -> None:

@@ -58,8 +58,7 @@ def lean_collection(
         if type(self) not in (Module, Class) or not names.collect_imported_tests:
             return _collect(self)
         collecting = _Collecting(self, names, relays)
-        with infos.shared_below(self) if collecting.is_plain else contextlib.nullcontext():
-            return collecting.collect()
+        return infos.sharing_below(self, collecting.collect) if collecting.is_plain else collecting.collect()
 
     manager = session._fixturemanager
     parse, reorder = manager.parsefactories, fixtures.reorder_items
@@ -169,15 +168,22 @@ class _Order:
     def _find(self, items: list[Any]) -> list[Any]:
         __tracebackhide__ = True
         # Without parameters of a scope wider than a function's there is nothing to bring together.
-        if all(map(_is_narrow, items)):
+        if set(map(type, items)) <= {Function} and all(map(_is_narrow, items)):
             return list(dict.fromkeys(items))
         return self._reorder(items)
 
 
+def _is_marked(node: Any) -> bool:
+    """Whether *node* or anything above it has marks."""
+    while node is not None:
+        if node.own_markers:
+            return True
+        node = node.parent
+    return False
+
+
 def _is_narrow(item: Any) -> bool:
-    """Whether *item* has no parameter of a scope wider than a function's."""
-    if type(item) is not Function:
-        return False
+    """Whether *item*, a test function, has no parameter of a scope wider than a function's."""
     callspec = item.__dict__.get("callspec")
     if callspec is None:
         return True
@@ -252,13 +258,14 @@ class _FixtureInfos:
         self._parent: Any = None
         self._known: dict[tuple[Any, ...], FuncFixtureInfo] = {}
 
-    @contextmanager
-    def shared_below(self, parent: Any) -> Iterator[None]:
-        """While *parent* collects functions, and nobody but pytest is asked about them."""
+    @internal
+    def sharing_below(self, parent: Any, collect: Callable[[], list[Any]]) -> list[Any]:
+        """*collect* functions of *parent*, about which nobody but pytest is asked."""
+        __tracebackhide__ = True
         before = self._parent, self._known
         self._parent, self._known = parent, {}
         try:
-            yield
+            return collect()
         finally:
             self._parent, self._known = before
 
@@ -296,6 +303,9 @@ class _Selection(NamedTuple):
     other: Callable[[str, Any, list[Any]], None]
 
 
+_NO_FIXTURES = FuncFixtureInfo((), (), [], {})
+"""Copied for each item."""
+
 _IGNORED = frozenset(python.IGNORED_ATTRIBUTES)
 
 
@@ -304,6 +314,7 @@ class _Collecting:
 
     def __init__(self, collector: Any, names: _Names, relays: files.Relays | None) -> None:
         self._collector = collector
+        self._obj = collector.obj
         self._names = names
         self._prefixes = names.functions
         folder = relays and folder_of(collector)
@@ -313,13 +324,13 @@ class _Collecting:
         else:
             self._ihook = collector.ihook
             self._lean = not guards.why_off(guards.COLLECT, self._ihook)
-        self._is_marked = any([node.own_markers for node in collector.iter_parents()])
+        self._is_marked = _is_marked(collector)
         self.is_plain = self._lean and self._may_have_plain_functions()
         self._maker = items.maker(collector)
-        self._class = collector.obj if type(collector) is Class else None
+        self._class = self._obj if type(collector) is Class else None
         self._closures: dict[tuple[str, ...], FuncFixtureInfo | None] = {}
         if self.is_plain and not self._uses_fixtures():
-            self._closures[()] = FuncFixtureInfo((), (), [], {})
+            self._closures[()] = _NO_FIXTURES
         self._selection = None
         if self.is_plain and self._class is None and self._prefixes is not None:
             self._selection = _Selection(
@@ -332,22 +343,22 @@ class _Collecting:
         for mark in collector.iter_markers() if self._is_marked else ():
             if mark.name == "parametrize" or (mark.name == "usefixtures" and not mark.args):
                 return False
-        return not hasattr(collector.getparent(Module).obj, "pytest_generate_tests") and not hasattr(
-            collector.obj, "pytest_generate_tests"
+        module = self._obj if type(collector) is Module else collector.getparent(Module).obj
+        return not hasattr(module, "pytest_generate_tests") and (
+            self._obj is module or not hasattr(self._obj, "pytest_generate_tests")
         )
 
     def _uses_fixtures(self) -> bool:
         """Whether even functions without arguments have fixtures here."""
         collector = self._collector
-        return (self._is_marked and any(collector.iter_markers("usefixtures"))) or any(
-            True for _ in collector.session._fixturemanager._getautousenames(collector)
-        )
+        names = collector.session._fixturemanager._getautousenames(collector)
+        return (self._is_marked and any(collector.iter_markers("usefixtures"))) or next(names, None) is not None
 
     @internal
     def collect(self) -> list[Any]:
         """What ``PyCollector.collect`` returns."""
         __tracebackhide__ = True
-        obj = self._collector.obj
+        obj = self._obj
         if not getattr(obj, "__test__", True):
             return []
         dicts = [getattr(obj, "__dict__", {})]

@@ -69,18 +69,23 @@ class Relays:
         self._conftests: set[Any] = set()
         self._relays: dict[str, tuple[Any, Any]] = {}
         self._verdicts: dict[tuple[int, str], tuple[Any, bool]] = {}
+        self._latest: tuple[Any, Any] = (None, None)
 
     def of(self, folder: Any) -> Any:
         """As ``Session.gethookproxy`` for the directory *folder* and the files in it."""
         self._renew()
+        if self._latest[0] is folder:
+            return self._latest[1]
         key = str(folder)
         modules = self._plugins._dirpath2confmods.get(folder)
         known = self._relays.get(key)
         if known is not None and known[1] is modules:
-            return known[0]
-        relay = self._session.gethookproxy(folder)
+            relay = known[0]
+        else:
+            relay = self._session.gethookproxy(folder)
         if modules is not None:
             self._relays[key] = (relay, modules)
+            self._latest = (folder, relay)
         return relay
 
     def holds(self, guard: guards.Guard, relay: Any) -> bool:
@@ -97,6 +102,7 @@ class Relays:
             self._conftests = set(self._plugins._conftest_plugins)
             self._relays.clear()
             self._verdicts.clear()
+            self._latest = (None, None)
 
 
 class Folders:
@@ -150,7 +156,7 @@ class Folders:
             elif entry.is_file():
                 if plain and name.endswith(".py") and name[0] != "." and entry.path not in given:
                     if matches(name):  # type: ignore[misc]
-                        yield _make_module(folder, PosixPath(entry.path), name, prefix)
+                        yield _make_module(folder, _path_of(entry, folder.path), name, prefix)
                     continue
                 path = PosixPath(entry.path)
                 if not session.isinitpath(path):
@@ -165,6 +171,15 @@ class Folders:
             return ""
         start = self._root.rstrip(os.sep) + os.sep
         return above[len(start) :] + "/" if above.startswith(start) else None
+
+
+_child = getattr(PosixPath, "_make_child_relpath", None)
+"""What pathlib itself lists a directory with, where it has it: without taking the path apart again."""
+
+
+def _path_of(entry: Any, folder: Any) -> Any:
+    """The path of *entry* in the directory *folder*, a plain path."""
+    return PosixPath(entry.path) if _child is None else _child(folder, entry.name)
 
 
 def _packages_first(entry: Any) -> tuple[bool, str]:
@@ -299,6 +314,6 @@ def register_setup_functions(module: Any) -> None:
     """Register the fixtures that call a module's setup and teardown functions, if it has any."""
     __tracebackhide__ = True
     found = module.obj
-    if type(module) is not Module or type(found) is not ModuleType or not _SETUP_NAMES.isdisjoint(found.__dict__):
+    if type(module) is not Module or type(found) is not ModuleType or not found.__dict__.keys().isdisjoint(_SETUP_NAMES):
         module._register_setup_module_fixture()
         module._register_setup_function_fixture()

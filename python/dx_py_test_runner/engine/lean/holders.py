@@ -6,6 +6,7 @@ functions, plain classes, properties and values.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from types import FunctionType, GetSetDescriptorType, ModuleType
 from typing import Any
@@ -23,11 +24,11 @@ INERT = frozenset({str, int, float, bool, bytes, tuple, list, dict, set, frozens
 _REGISTERS_NODES = pytest.__version__.startswith("9.2.")
 """Whether fixtures are registered with their node and nothing else."""
 
-_REAL = {
-    name: vars(FixtureManager).get(name)
-    for name in ("parsefactories", "_check_for_wrapped_fixture", "_find_wrapped_fixture_def", "_lookup_in_type_dict")
-}
-"""What pytest looks for fixtures with, as far as its version has it."""
+_LOOKING = ("parsefactories", "_check_for_wrapped_fixture", "_find_wrapped_fixture_def", "_lookup_in_type_dict")
+"""What pytest looks for fixtures with, in one version or another."""
+
+_methods_of = operator.itemgetter("parsefactories", *[name for name in _LOOKING if name in vars(FixtureManager)])
+_REAL = _methods_of(vars(FixtureManager))
 
 _WRAPPING = frozenset({"__wrapped__", "_mock_name"})
 """Attributes by which pytest looks through what wraps a fixture."""
@@ -50,7 +51,11 @@ def holder_of(args: tuple[Any, ...], more: dict[str, Any]) -> tuple[Any, Any] | 
 
 def is_unchanged() -> bool:
     """Whether pytest looks for fixtures as it did when this was loaded."""
-    return all(vars(FixtureManager).get(name) is real for name, real in _REAL.items())
+    try:
+        methods: tuple[Any, ...] = _methods_of(vars(FixtureManager))
+    except KeyError:
+        return False
+    return all(map(operator.is_, methods, _REAL))
 
 
 def fixture_names(holder: Any) -> list[str] | None:
@@ -67,7 +72,7 @@ def fixture_names(holder: Any) -> list[str] | None:
         names = {}
         for base in bases[-2::-1]:
             names.update(base.__dict__)
-    return _sorted(names, frozenset()) if _SHAPING.isdisjoint(names) else None
+    return _sorted(names, frozenset()) if names.keys().isdisjoint(_SHAPING) else None
 
 
 def _sorted(names: Mapping[str, Any], passed: frozenset[str]) -> list[str] | None:
@@ -75,35 +80,32 @@ def _sorted(names: Mapping[str, Any], passed: frozenset[str]) -> list[str] | Non
     for name, value in names.items():
         if type(name) is not str:
             return None
-        if type(value) is FixtureFunctionDefinition:
+        kind = type(value)
+        if kind is FunctionType:
+            if value.__dict__ and not value.__dict__.keys().isdisjoint(_WRAPPING):
+                return None
+        elif kind is FixtureFunctionDefinition:
             if not _REGISTERS_NODES:
                 return None
             found.append(name)
-        elif not (_hides_nothing(name, value) or name in passed):
+        elif not ((kind in INERT and name != "__dict__") or name in passed or _hides_nothing(name, value, kind)):
             return None
     found.sort()
     return found
 
 
-def _hides_nothing(name: str, value: Any) -> bool:
-    """Whether *value*, which is no fixture, wraps none either, and looking at it has no effect."""
-    kind = type(value)
+def _hides_nothing(name: str, value: Any, kind: type) -> bool:
+    """Whether *value*, which is neither a function nor inert, wraps no fixture, and looking at it has no effect."""
     if kind is staticmethod or kind is classmethod:
-        value = value.__func__
-        if type(value) is not FunctionType:
-            return False
-        kind = FunctionType
-    if kind is FunctionType:
-        return not value.__dict__ or _WRAPPING.isdisjoint(value.__dict__)
+        function = value.__func__
+        return type(function) is FunctionType and function.__dict__.keys().isdisjoint(_WRAPPING)
     if kind is type:
-        return all(_WRAPPING.isdisjoint(base.__dict__) for base in value.__mro__)
+        return all(base.__dict__.keys().isdisjoint(_WRAPPING) for base in value.__mro__)
     if kind is ModuleType:
-        return "__getattr__" not in value.__dict__ and _WRAPPING.isdisjoint(value.__dict__)
-    if name == "__dict__":
-        return kind is GetSetDescriptorType
+        return "__getattr__" not in value.__dict__ and value.__dict__.keys().isdisjoint(_WRAPPING)
     if kind is property:
         return not name.startswith("__")
-    return kind in INERT or kind is GetSetDescriptorType
+    return kind is GetSetDescriptorType
 
 
 @internal

@@ -80,7 +80,6 @@ class Common(NamedTuple):
     item: type
     info: type
     node_id: type | None
-    new: Callable[[type], Any]
     parent: Any
     config: Any
     session: Any
@@ -113,7 +112,6 @@ def maker(parent: Any) -> ItemMaker:
             Function,
             FuncFixtureInfo,
             NodeId,
-            _new,
             parent,
             parent.config,
             parent.session,
