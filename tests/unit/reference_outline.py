@@ -155,7 +155,7 @@ class _Finder(ast.NodeVisitor):
     def visit_Attribute(self, node: ast.Attribute) -> None:
         if node.attr in _IMPORTERS:
             self.dynamic = True
-        elif node.attr == "__dict__":
+        elif node.attr in ("__dict__", "__getattribute__"):
             self._take_all(node.value)
         parts, value = [node.attr], node.value
         while isinstance(value, ast.Attribute):

@@ -6,6 +6,7 @@ around the bodies of modules, between two tests, and around fixtures that outliv
 
 from __future__ import annotations
 
+import builtins
 import dis
 import importlib
 import sys
@@ -84,10 +85,10 @@ class Executed:
     :param is_own: whether the file of this name is the project's.
     :param sink: where the numbers of codes belong that are begun now; None: to their modules alone.
     :param ends: whether nothing that has called this code matters.
-    :param reaches: told the name by which a function of the project asks for a module, or whatever it asks with.
+    :param reaches: told the names by which a function of the project asks for modules, or whatever it asks with.
     """
 
-    def __init__(self, is_own: Callable[[str], bool], sink: Callable[[], set[int] | None], ends: Callable[[CodeType], bool], reaches: Callable[[object], None]) -> None:
+    def __init__(self, is_own: Callable[[str], bool], sink: Callable[[], set[int] | None], ends: Callable[[CodeType], bool], reaches: Callable[[Iterable[object]], None]) -> None:
         self._is_own = is_own
         self._sink = sink
         self._ends = ends
@@ -276,15 +277,20 @@ class Executed:
         return again
 
     def _imports(self, frame: FrameType) -> None:
-        """``importlib.import_module`` begins, for whoever it may be."""
-        if frame.f_back is not None and self._is_own(code_of(frame.f_back).co_filename):
-            given = frame.f_locals
-            self._reaches(given.get("name"))
+        """``importlib.import_module`` begins; for whom matters if the project has a part in it, be it by others (``mock.patch``)."""
+        given, caller = frame.f_locals, frame.f_back
+        while caller is not None and not self._is_own(code_of(caller).co_filename):
+            caller = caller.f_back
+        if caller is not None:
+            self._reaches([given.get("name")])
 
     def _calls(self, _code: CodeType, _offset: int, function: object, first: object) -> None:
         """A code that names ``__import__`` calls something."""
         if function is _import:
-            self._reaches(first)
+            # It gives the outermost package, unless it is given names.
+            self._reaches([first, first.partition(".")[0]] if isinstance(first, str) else [first])
+        elif builtins.__import__ is not _import:
+            self._reaches([None])
 
     def _note_caller(self, number: int, frame: FrameType) -> bool:
         """Take down who has called a method that nobody names; whether to be told of the next call, too."""
@@ -437,7 +443,7 @@ _import = __import__
 
 
 def listen(
-    is_own: Callable[[str], bool], sink: Callable[[], set[int] | None], ends: Callable[[CodeType], bool], reaches: Callable[[object], None]
+    is_own: Callable[[str], bool], sink: Callable[[], set[int] | None], ends: Callable[[CodeType], bool], reaches: Callable[[Iterable[object]], None]
 ) -> Executed | None:
     """Listen if the interpreter can, and nobody else has taken our place."""
     if _monitoring is None or _monitoring.get_tool(_TOOL) is not None:

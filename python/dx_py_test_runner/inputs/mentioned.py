@@ -6,14 +6,14 @@ The code is one of ``exec`` or ``eval``: the interpreter tells of each (``sys.ad
 from __future__ import annotations
 
 import dis
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from types import CodeType
-from typing import NamedTuple
 
 _REACHING = frozenset(
     {"__import__", "import_module", "importorskip", "modules", "exec", "run_path", "run_module", "find_spec", "spec_from_file_location"}
     | {"entry_points", "load_module", "exec_module", "iter_modules", "walk_packages", "import_string", "import_from_string", "resolve_name"}
-    | {"locate", "find_loader", "__dict__"}
+    | {"locate", "find_loader", "__dict__", "__getattribute__", "attrgetter", "eval"}
 )
 """As `mentions.rs` has them: by these, modules are reached that no import statement names. And the table of all modules."""
 
@@ -26,30 +26,50 @@ _PASSED = frozenset(dis.opmap[name] for name in ("CACHE", "PUSH_NULL", "NOP", "R
 _SMALL = dis.opmap.get("LOAD_SMALL_INT")
 
 
-class Mentioned(NamedTuple):
-    """What a code, and those within it, may reach. A code that is executed by one of them is told of, too."""
+ANY_MODULE = "*"
+"""In place of the name of a module: it is not known which."""
 
-    words: frozenset[str]
-    """What may be names of modules, or parts of these."""
-    imported: frozenset[str]
-    """Names of modules that import statements name, and of what they take from them, be it modules."""
-    is_any: bool
-    """Whether modules are reached by names that are not in it."""
+WORDS = "?"
+"""In place of a name, before words with spaces between them: modules the last part of whose name is one of these."""
+
+_WORD = re.compile(r"[^\W\d]\w*")
 
 
-def mentioned_in(code: CodeType) -> Mentioned:
-    """What *code* may reach."""
+def mentioned_in(code: CodeType) -> set[str]:
+    """What *code*, and the codes within it, may reach: names of modules and of what is taken from them, :data:`WORDS`, or :data:`ANY_MODULE` alone.
+
+    A code that is executed by one of them is told of, too.
+    """
     words: set[str] = set()
     imported: set[str] = set()
-    is_any = False
     for one in _within(code):
         words.update(word for name in one.co_names for word in name.split("."))
-        texts = [constant for constant in one.co_consts if type(constant) is str]
-        words.update(word for text in texts if all(map(str.isidentifier, text.split("."))) for word in text.split("."))
-        if _IMPORT in one.co_code[::2]:
-            is_any |= not _take_imports(one, imported)
-        is_any |= not _ASKING.isdisjoint(one.co_names) and _asks(one)
-    return Mentioned(frozenset(words), frozenset(imported), is_any or not _REACHING.isdisjoint(words))
+        words.update(word for text in _texts(one.co_consts) for word in _words(text))
+        if (_IMPORT in one.co_code[::2] and not _take_imports(one, imported)) or (not _ASKING.isdisjoint(one.co_names) and _asks(one)):
+            return {ANY_MODULE}
+    if not _REACHING.isdisjoint(words):
+        return {ANY_MODULE}
+    return imported | {WORDS + " ".join(sorted(words))} if words else imported
+
+
+def words_of(name: str) -> list[str]:
+    """The words that a name stands for that begins with :data:`WORDS`; of any other, none."""
+    return name[len(WORDS) :].split(" ") if name.startswith(WORDS) else []
+
+
+def _texts(constants: Iterable[object]) -> Iterator[str]:
+    for constant in constants:
+        if type(constant) is str:
+            yield constant
+        elif type(constant) in (tuple, frozenset):
+            yield from _texts(constant)  # type: ignore[arg-type]
+
+
+def _words(text: str) -> list[str]:
+    """Those of a dotted name, or of a text that may be a format's, which asks for attributes."""
+    if all(map(str.isidentifier, text.split("."))):
+        return text.split(".")
+    return _WORD.findall(text) if "{" in text else []
 
 
 def _within(code: CodeType) -> Iterator[CodeType]:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import inspect
 import os
-import sys
 from sys import _getframe  # bound at once: a test may take it away
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import CodeType, ModuleType
+from types import CodeType, FrameType
 from typing import Any
 
 from dx_py_test_runner._native import Stack, code_of
@@ -22,7 +21,7 @@ from dx_py_test_runner.inputs.blame import Blame
 from dx_py_test_runner.inputs.executed import NOBODY, Executed, listen
 from dx_py_test_runner.inputs.lasting import Lasting, counts_objects
 from dx_py_test_runner.inputs.left import UNKNOWN, Left
-from dx_py_test_runner.inputs.mentioned import mentioned_in
+from dx_py_test_runner.inputs.mentioned import ANY_MODULE, WORDS, mentioned_in
 from dx_py_test_runner.inputs.traces import Traces
 from dx_py_test_runner.inputs.stamp import content_hash, link_target, stamp, what_is
 
@@ -32,9 +31,6 @@ distributions installed in a folder, a variable of the environment (``*``: all o
 
 MENTION = "mention"
 """A read like these: a module was asked for by a name that is in no file's text."""
-
-ANY_MODULE = "*"
-"""As the name of one: it is not known which."""
 
 LOAD = "load"
 """A read like these: a module was loaded from a file, perhaps under no name that importlib still knows in the end."""
@@ -94,9 +90,6 @@ class Owners:
         self._definitions: list[Any] = []
         self._running: list[int] = []
         self._page: Any = None
-        self._count = 0
-        """How many modules were loaded when it was found out which are the project's."""
-        self._by_last_name: dict[str, list[str]] = {}
         self._imports_in: int | None = None
         self.item_codes: dict[int, set[int]] = {}
         self.fixture_codes: dict[int, set[int]] = {}
@@ -293,42 +286,25 @@ class Owners:
         if self.executed is None:
             return
         self.executed.loads(code)
-        if not self.is_of_project(code_of(_getframe(2)).co_filename):
+        path = self._file_behind(_getframe(2), code)
+        if path is None:
             return
-        found = mentioned_in(code)
-        if found.is_any:
-            self.note(MENTION, ANY_MODULE)
-        else:
-            for name in found.imported | self._modules_called(found.words):
-                self.note(MENTION, name)
+        for name in mentioned_in(code):
+            self.note(MENTION, name)
+            # What the text defines may be there for whoever comes next.
+            self.modules.setdefault(path, {})[(MENTION, name)] = None
 
-    def reaches(self, name: object) -> None:
-        """A module is asked for by this name, and may be asked for what is in it."""
-        if type(name) is not str or not name or name[0] == ".":
-            self.note(MENTION, ANY_MODULE)
-            return
-        self.note(MENTION, name)
-        within = f"{name}."
-        for names in list(self._own_modules().values()):
-            for one in names:
-                if one.startswith(within):
-                    self.note(MENTION, one)
+    def _file_behind(self, frame: FrameType | None, code: CodeType) -> str | None:
+        """The project's file that has *code* executed, be it by a text that it has executed itself; None if it is none."""
+        while frame is not None and code_of(frame).co_filename[:1] == "<" and not code_of(frame).co_filename.startswith(_FROZEN):
+            frame = frame.f_back
+        path = "" if frame is None else code_of(frame).co_filename
+        return path if self.is_of_project(path) else None
 
-    def _modules_called(self, words: Collection[str]) -> set[str]:
-        """The modules of the project that are loaded and the last parts of whose names are among *words*."""
-        own = self._own_modules()
-        return {name for word in words for name in own.get(word, ())}
-
-    def _own_modules(self) -> dict[str, list[str]]:
-        """The modules of the project that are loaded, by the last parts of their names."""
-        if self._count != len(sys.modules):
-            self._count = len(sys.modules)
-            self._by_last_name = {}
-            for name, module in list(sys.modules.items()):
-                file = module.__dict__.get("__file__") if issubclass(type(module), ModuleType) else None
-                if isinstance(file, str) and self.is_of_project(file):
-                    self._by_last_name.setdefault(name.rpartition(".")[2], []).append(name)
-        return self._by_last_name
+    def reaches(self, names: Iterable[object]) -> None:
+        """Modules are asked for by these names, and may be asked for what is in them."""
+        for name in names:
+            self.note(MENTION, name if type(name) is str and name and name[0] not in "." + WORDS else ANY_MODULE)
 
     def look_at(self, function: Any) -> None:
         """Somebody asks how a function is called, or what its code is. What pytest asks to find out what is asked for is known otherwise."""
@@ -496,6 +472,7 @@ def reading(path: str) -> tuple[Any, ...] | None:
 
 _readings: dict[str, tuple[Any, ...]] = {}
 _stat = os.stat
+_FROZEN = "<frozen "
 _OURS_FROZEN = ("<dx_py_test_runner/", "<python/dx_py_test_runner/")
 _ASKING = frozenset(
     {os.getenv.__code__.co_filename, os.path.exists.__code__.co_filename, os.path.join.__code__.co_filename, Mapping.get.__code__.co_filename}

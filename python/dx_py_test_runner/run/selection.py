@@ -37,7 +37,7 @@ from dx_py_test_runner.select.texts import Texts
 from dx_py_test_runner.select.world import World
 from dx_py_test_runner.wire import journal
 
-_SCHEMA = "13"
+_SCHEMA = "14"
 """Of what claims say: memories of other ones tell nothing."""
 
 _NEVER_MATTER = frozenset({"numprocesses", "maxprocesses", "no_daemon", "isolation", "affected", "changed", "audit", "why", "history"})

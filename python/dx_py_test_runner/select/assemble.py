@@ -11,6 +11,7 @@ from dx_py_test_runner.history.store import Claim, History, Memory
 from dx_py_test_runner.inputs import owners
 from dx_py_test_runner.inputs.compare import NEVER
 from dx_py_test_runner.inputs.executed import Keepers
+from dx_py_test_runner.inputs.mentioned import words_of
 from dx_py_test_runner.select import settled
 from dx_py_test_runner.select.closure import ALL, Graph, Loaded, Reached, absolute
 from dx_py_test_runner.select.keeping import keepers_of, keeps
@@ -47,12 +48,6 @@ class Part(NamedTuple):
         groups = [self.reads["everybody"], *(reads for kind in kinds for reads in self.reads[kind].values())]
         return any(kind == owners.PROCESS for reads in groups for kind, _name in reads)
 
-
-_FINER = False
-"""Whether only who has reached modules by computed names depends on all of them, and not all who depend on a file whose text may do so.
-
-Not yet: of what was asked for, too little is seen (`docs/design/selection.md`, "Computed names").
-"""
 
 Outcomes = Mapping[int, tuple[str, float]]
 """Of each item that has one: outcome and seconds."""
@@ -109,9 +104,8 @@ class Assembler:
             self._keepers = keepers_of(outlines)
         self._fleeting = _fleeting(part.reads)
         self._take_kept(part)
-        if _FINER:
-            mentioned = {path: names for path, reads in self._module_reads.items() if (names := _mentioned(reads))}
-            self._graph = graph = graph.knowing(Reached(self._listened, frozenset(self._dynamic), mentioned))
+        mentioned = {path: names for path, reads in self._module_reads.items() if (names := self._mentioned(reads))}
+        self._graph = graph = graph.knowing(Reached(self._listened, frozenset(self._dynamic), mentioned))
         ground = self._ground(part, graph)
         fixtures = self._fixtures(part)
         of_roots: dict[Any, int] = {}
@@ -152,7 +146,7 @@ class Assembler:
         found = set()
         if any(reads):
             found.add(self.history.set_of(claim for some in reads for claim in self._claims(some)))
-        if names := frozenset[str]().union(*map(_mentioned, reads)):
+        if names := frozenset[str]().union(*map(self._mentioned, reads)):
             found.add(self._of_mentioned(names))
         if codes:
             found.add(self.history.set_of(self._of_codes(codes)))
@@ -160,10 +154,19 @@ class Assembler:
             found.add(self._of_mentioned({ALL}))
         return found
 
+    def _mentioned(self, reads: Mapping[tuple[str, str], Any]) -> frozenset[str]:
+        """The modules that a code may have reached that was executed."""
+        found: set[str] = set()
+        for kind, name in reads:
+            if kind == owners.MENTION:
+                words = words_of(name)
+                found.update(self._graph.called(words) if words else (name,))
+        return frozenset(found)
+
     def _of_mentioned(self, names: Collection[str]) -> int:
         """The set of the modules of these names, with what they need."""
         if ALL not in names:
-            needed = self._needed(self._graph.closure(names), self._graph)
+            needed = self._needed(self._graph.closure([*names, *self._graph.within(names)]), self._graph)
             return self.history.set_of([*needed, *self._findings(self._graph.lookups_of(names))])
         if self._set_of_all is None:
             claims = self._needed(frozenset(self._graph.modules), self._graph)
@@ -226,11 +229,14 @@ class Assembler:
             else:
                 for number in kept:
                     self._add_lasting(number)
-        # What a test file does to others while it is loaded, its text tells: these depend on what it executes then.
-        for pairs in (pairs for path, pairs in part.reads["callers_in"].items() if path not in of_tests):
+        for path, pairs in part.reads["callers_in"].items():
             for number, caller in pairs:
-                if self._keeps(*self._codes[caller]):
+                if not self._keeps(*self._codes[caller]):
+                    continue
+                # What a test file does to others while it is loaded, its text tells: these depend on what it executes then.
+                if path not in of_tests:
                     self._add_lasting(number)
+                self._take_dynamic(self._codes[caller][0], [number])
 
     def _take_dynamic(self, path: str, numbers: Iterable[int]) -> None:
         """What these codes, which were executed for the module of the file at *path*, may have reached, it has reached."""
@@ -278,7 +284,7 @@ class Assembler:
         installed = [self._file(path) for path in part.installed]
         known = {path for path in self._module_reads if not graph.modules_of(path)}
         lost = [claim for path in known for claim in self._claims(self._module_reads[path])]
-        mentioned = [_mentioned(reads) for reads in (part.reads["everybody"], *(self._module_reads[path] for path in known))]
+        mentioned = [self._mentioned(reads) for reads in (part.reads["everybody"], *(self._module_reads[path] for path in known))]
         reads = [*self._claims(part.reads["everybody"]), *lost]
         roots = {name for test in self._tests for name in test.roots}
         unexplained = graph.modules.keys() - graph.closure([*roots, *self._plugins])
@@ -459,11 +465,6 @@ class Assembler:
             yield (DOUBT, f"it starts {program}, which looks at more than files", None)
         yield (TREE, "", self._world.value(TREE, ""))
         yield (owners.ENV, "*", self._world.value(owners.ENV, "*"))
-
-
-def _mentioned(reads: Mapping[tuple[str, str], Any]) -> frozenset[str]:
-    """The modules that a code may have reached that was executed."""
-    return frozenset(name for kind, name in reads if kind == owners.MENTION)
 
 
 def _fleeting(reads: Mapping[str, Any]) -> frozenset[tuple[str, str]]:

@@ -51,8 +51,8 @@ class Graph:
         for module in self.modules.values():
             self._children.setdefault(module.name.rpartition(".")[0], []).append(module.name)
             self._by_path.setdefault(module.path, []).append(module)
+        self._by_last_name: dict[str, list[str]] = {}
         self._needs: dict[str, frozenset[str]] = {}
-        self._closures: dict[str, frozenset[str]] = {}
 
     def modules_of(self, path: str) -> list[Loaded]:
         """Those loaded from the file at *path*."""
@@ -70,7 +70,7 @@ class Graph:
         """Whether a module of the file at *path* may have reached others by names that are not in its text."""
         if path not in self._reached.listened:
             return outline.dynamic
-        return outline.is_dynamic() or path in self._reached.dynamic or ALL in self._reached.mentioned.get(path, ())
+        return outline.is_dynamic() or path in self._reached.dynamic
 
     def needs(self, name: str) -> frozenset[str]:
         """The names of the loaded modules that the module *name* mentions, its packages included."""
@@ -82,12 +82,15 @@ class Graph:
         found: set[str] = set()
         self.add(module.name.rpartition(".")[0], found)
         outline = self._outlines.get(module.path)
+        mentioned = self._reached.mentioned.get(module.path, frozenset())
+        if ALL in mentioned or (outline is not None and self._is_dynamic(module.path, outline)):
+            return set(self.modules) - {module.name}
+        for name in mentioned:
+            self.add(name, found)
+        found |= self.within(mentioned)
+        found.discard(module.name)
         if outline is None:
             return found
-        if self._is_dynamic(module.path, outline):
-            return set(self.modules) - {module.name}
-        for name in self._reached.mentioned.get(module.path, ()):
-            self.add(name, found)
         for level, target, names in outline.imports:
             target = absolute(level, target, module.package)
             self.add(target, found)
@@ -129,6 +132,24 @@ class Graph:
                 found.add(name)
             name = name.rpartition(".")[0]
 
+    def called(self, words: Iterable[str]) -> set[str]:
+        """The modules the last part of whose name is one of *words*."""
+        if not self._by_last_name:
+            for name in self.modules:
+                self._by_last_name.setdefault(name.rpartition(".")[2], []).append(name)
+        return {name for word in words for name in self._by_last_name.get(word, ())}
+
+    def within(self, names: Iterable[str]) -> set[str]:
+        """*names*, as far as they are loaded, and all that is loaded in these packages: whoever has one may ask it for any of them."""
+        found: set[str] = set()
+        waiting = [name for name in names if name in self.modules]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += self._children.get(name, ())
+        return found
+
     def closure(self, names: Iterable[str]) -> frozenset[str]:
         """*names* with all that they need, directly or not."""
         seen: set[str] = set()
@@ -163,14 +184,15 @@ class Graph:
         found = {("", name.partition(".")[0])}
         targets = {name}
         outline = self._outlines.get(module.path)
+        mentioned = self._reached.mentioned.get(module.path, frozenset())
+        if ALL in mentioned or (outline is not None and self._is_dynamic(module.path, outline)):
+            found.add(("", ALL))
         if outline is not None:
-            if self._is_dynamic(module.path, outline):
-                found.add(("", ALL))
             for level, target, names in outline.imports:
                 target = absolute(level, target, module.package)
                 targets.add(target)
                 targets.update(f"{target}.{name}" for name in names if name != "*")
-        targets.update(self._reached.mentioned.get(module.path, frozenset()) - {ALL})
+        targets.update(mentioned - {ALL})
         return found | self.lookups_of(targets)
 
     def lookups_of(self, targets: Iterable[str]) -> set[tuple[str, str]]:

@@ -47,7 +47,7 @@ class Gives(NamedTuple):
     calls: tuple[Call, ...]
 
 
-SEEN = frozenset({"import_module", "__import__"})
+SEEN = frozenset({"importlib.import_module", "__import__"})
 """Functions of which it is told, where functions are listened to, what they are called with."""
 
 

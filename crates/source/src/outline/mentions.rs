@@ -21,6 +21,18 @@ const LOOKERS: [&str; 15] = [
 /// Functions that reach what is in their first argument, be it a package, by names that may be computed.
 const NAMESPACES: [&str; 4] = ["getattr", "vars", "dir", "getmembers"];
 
+/// Attributes by which all that an object has is reached.
+const ASKING: [&str; 2] = ["__dict__", "__getattribute__"];
+
+/// Functions of which it is told, where functions are listened to, what they are called with.
+const TOLD: [&str; 2] = ["importlib.import_module", "__import__"];
+
+/// As many arguments of `__import__` leave its name absolute.
+const ABSOLUTE: usize = 4;
+
+/// The function of a module that is asked for what the module has not.
+const LACKING: &str = "__getattr__";
+
 /// The table of all modules.
 const MODULES: [&str; 2] = ["sys", "modules"];
 
@@ -214,6 +226,10 @@ impl<'t, 'a> Finder<'t, 'a> {
     fn is_dynamic(&mut self, place: Option<Id>, by: &'a str) {
         self.dynamic = true;
         let name = place.and_then(|id| self.function_around(id)).unwrap_or_default();
+        if name == LACKING {
+            // Each is asked for once, and is there for everybody then.
+            self.imports.push((1, String::new(), vec!["*".to_owned()]));
+        }
         self.dynamic_in.entry(name).or_default().insert(by);
     }
 
@@ -295,7 +311,7 @@ impl<'t, 'a> Finder<'t, 'a> {
         let node = self.tree.node(id);
         if IMPORTERS.contains(&node.name()) {
             self.is_dynamic(None, "");
-        } else if node.name() == "__dict__" {
+        } else if ASKING.contains(&node.name()) {
             self.take_all(id + 1);
         }
         let (mut parts, mut value) = (vec![node.name()], id + 1);
@@ -340,7 +356,7 @@ impl<'t, 'a> Finder<'t, 'a> {
                     let level = (text.value.len() - rest.len()) as u32;
                     self.imports.push((level, rest.to_owned(), Vec::new()));
                 }
-                None => self.is_dynamic(Some(id), name),
+                None => self.is_dynamic(Some(id), self.told_of(id)),
             }
             let is_attribute = self.tree.kind(function) == Kind::Attribute;
             return if is_attribute { function + 1 } else { self.tree.node(function).end };
@@ -354,6 +370,40 @@ impl<'t, 'a> Finder<'t, 'a> {
             }
         }
         function
+    }
+
+    /// Whether an import has bound a name to what has this full one.
+    fn stands_for(&self, name: &str, full: &str) -> bool {
+        self.bound.get(name).is_some_and(|(level, target)| *level == 0 && target == full)
+    }
+
+    /// The function that a call imports with whose first argument is no text: one of `TOLD`, or its name, if that is all that it is called by.
+    fn told_of(&self, call: Id) -> &'a str {
+        let (function, tree) = (call + 1, self.tree);
+        let name = tree.last_name(function);
+        let is_plain = tree.kind(function) == Kind::Name;
+        let is_told = match name {
+            "__import__" => {
+                let arguments: Vec<Id> = tree.children_in(call, Field::Args).collect();
+                is_plain
+                    && tree.children_in(call, Field::Keywords).next().is_none()
+                    && (1..=ABSOLUTE).contains(&arguments.len())
+                    && arguments.iter().all(|&argument| tree.kind(argument) != Kind::Starred)
+            }
+            "import_module" if is_plain => self.stands_for(name, TOLD[0]),
+            "import_module" => {
+                let module = function + 1;
+                tree.kind(module) == Kind::Name && self.stands_for(tree.node(module).name(), "importlib")
+            }
+            _ => false,
+        };
+        match name {
+            "__import__" if is_told => TOLD[1],
+            _ if is_told => TOLD[0],
+            "__import__" => "",
+            _ if is_plain => name,
+            _ => "",
+        }
     }
 
     /// All that is in what an expression stands for, if that may be a package.
