@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
@@ -143,3 +144,15 @@ def test_folders_are_made_as_by_pytest(name: str, tmp_path: Path) -> None:
         made = [make(root / name), make(root / name)]
         outcomes.append((made, sorted(str(path.relative_to(root)) for path in root.rglob("*"))))
     assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize("name", ["makedirs", "mkdir"])
+@pytest.mark.parametrize("make", [finding.try_makedirs, finding._try_makedirs])
+def test_who_replaces_what_makes_folders_is_heard(name: str, make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object, **_more: object) -> None:
+        called.append(name)
+        raise FileNotFoundError
+
+    called: list[str] = []
+    monkeypatch.setattr(os, name, refuse)
+    assert make(tmp_path) is (name == "mkdir") and called == [name]

@@ -32,6 +32,7 @@ _OWN = {
     for name in ("_find_spec", "_early_rewrite_bailout", "_should_rewrite", "_is_marked_for_rewrite")
 }
 _exists, _stat = os.path.exists, os.stat  # as they were before any test replaced them
+_making = os.makedirs, os.mkdir
 
 
 def install() -> None:
@@ -131,7 +132,8 @@ _cache = _Cache()
 def try_makedirs(cache_dir: Path) -> bool:
     """As pytest's own, which tries to make it before it looks whether it is there. Nobody's input: this asks unrecorded."""
     try:
-        if stat.S_ISDIR(_stat(cache_dir).st_mode):
+        # Where somebody has replaced what makes it, that is to be heard.
+        if (os.makedirs, os.mkdir) == _making and stat.S_ISDIR(_stat(cache_dir).st_mode):
             return True
     except OSError:
         pass
