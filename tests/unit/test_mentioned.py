@@ -140,8 +140,13 @@ def test_what_was_executed_in_a_function_that_reaches_modules() -> None:
 EVERYTHING = ["a", "b", "c", "c.f", "d", "e", "g"]
 
 
+def test_who_tells_what_it_is_called_with_is_no_unknown_way() -> None:
+    found = outline(b"from importlib import import_module\ndef f(x):\n    import_module(x)\n")
+    assert found.dynamic and found.dynamic_by("f") == ()
+
+
 def test_needs_of_modules_that_may_reach_others() -> None:
-    texts = {"a": "def f(x):\n    find_spec(x)\n", "b": "import a\n",  "c": "", "d": "find_spec(x)\n", "e": "__import__(x)\n", "c.f": "", "g": ""}
+    texts = {"a": "def f(x):\n    find_spec(x)\n", "b": "import a\n", "c": "", "d": "find_spec(x)\n", "e": "__import__(x)\n", "c.f": "", "g": ""}
     modules = [Loaded(name, f"/{name}", "", ()) for name in texts]
     graph = Graph(modules, {f"/{name}": outline(text.encode()) for name, text in texts.items() if name != "g"})
     listened = frozenset(module.path for module in modules)

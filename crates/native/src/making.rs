@@ -80,7 +80,7 @@ impl ItemMaker {
         bound: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (py, common) = (name.py(), &self.common);
-        let item = allocate(kind)?;
+        let item = new_object(kind)?;
         set(&item, intern!(py, "name"), name)?;
         set(&item, intern!(py, "originalname"), original)?;
         set(&item, intern!(py, "parent"), common.parent.bind(py))?;
@@ -161,7 +161,7 @@ impl ItemMaker {
             let text = format!("{}::{name}", common.id_path.bind(py));
             return set(item, intern!(py, "_nodeid"), PyString::new(py, &text).as_any());
         };
-        let id = allocate(kind.bind(py))?;
+        let id = new_object(kind.bind(py))?;
         let none = py.None().into_bound(py);
         let mut names: Vec<Bound<'_, PyAny>> = above.bind(py).iter().collect();
         names.push(original.clone());
@@ -180,7 +180,7 @@ impl ItemMaker {
 
     fn furnish(&self, item: &Bound<'_, PyAny>, closure: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = item.py();
-        let info = allocate(self.common.info.bind(py))?;
+        let info = new_object(self.common.info.bind(py))?;
         for name in [intern!(py, "argnames"), intern!(py, "initialnames")] {
             set(&info, name, &closure.getattr(name)?)?;
         }
@@ -223,7 +223,7 @@ impl<'py> Selection<'py> {
 }
 
 /// ``object.__new__`` of a class that is written in Python, without the call's checks.
-fn allocate<'py>(kind: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyAny>> {
+fn new_object<'py>(kind: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyAny>> {
     let py = kind.py();
     // SAFETY: the slot of ``object`` is a ``newfunc``; it is given a class that is alive and an empty tuple, and returns a
     // new reference, or null with an exception set. An allocation alone would leave out what some versions prepare for

@@ -286,7 +286,7 @@ class Owners:
         if self.executed is None:
             return
         self.executed.loads(code)
-        path = self._file_behind(_getframe(2), code)
+        path = self._file_behind(_getframe(2))
         if path is None:
             return
         for name in mentioned_in(code):
@@ -294,8 +294,8 @@ class Owners:
             # What the text defines may be there for whoever comes next.
             self.modules.setdefault(path, {})[(MENTION, name)] = None
 
-    def _file_behind(self, frame: FrameType | None, code: CodeType) -> str | None:
-        """The project's file that has *code* executed, be it by a text that it has executed itself; None if it is none."""
+    def _file_behind(self, frame: FrameType | None) -> str | None:
+        """The project's file whose code *frame* executes, be it a text that the file has executed; None if it is none."""
         while frame is not None and code_of(frame).co_filename[:1] == "<" and not code_of(frame).co_filename.startswith(_FROZEN):
             frame = frame.f_back
         path = "" if frame is None else code_of(frame).co_filename

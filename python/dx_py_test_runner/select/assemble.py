@@ -166,7 +166,7 @@ class Assembler:
     def _of_mentioned(self, names: Collection[str]) -> int:
         """The set of the modules of these names, with what they need."""
         if ALL not in names:
-            needed = self._needed(self._graph.closure([*names, *self._graph.within(names)]), self._graph)
+            needed = self._needed(self._graph.closure(self._graph.within(names)), self._graph)
             return self.history.set_of([*needed, *self._findings(self._graph.lookups_of(names))])
         if self._set_of_all is None:
             claims = self._needed(frozenset(self._graph.modules), self._graph)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import NamedTuple
 
 from dx_py_test_runner.select.outline import Outline
@@ -66,11 +66,20 @@ class Graph:
         """The same modules, when this is known."""
         return Graph(self.modules.values(), self._outlines, reached)
 
-    def _is_dynamic(self, path: str, outline: Outline) -> bool:
-        """Whether a module of the file at *path* may have reached others by names that are not in its text."""
-        if path not in self._reached.listened:
+    def _mentioned(self, module: Loaded) -> frozenset[str]:
+        """What a code has reached that the module has had executed."""
+        return self._reached.mentioned.get(module.path, frozenset())
+
+    def _is_dynamic(self, module: Loaded) -> bool:
+        """Whether a module may have reached others by names that are not in its text."""
+        if ALL in self._mentioned(module):
+            return True
+        outline = self.outline_of(module)
+        if outline is None:
+            return False
+        if module.path not in self._reached.listened:
             return outline.dynamic
-        return outline.is_dynamic() or path in self._reached.dynamic
+        return outline.is_dynamic() or module.path in self._reached.dynamic
 
     def needs(self, name: str) -> frozenset[str]:
         """The names of the loaded modules that the module *name* mentions, its packages included."""
@@ -81,17 +90,13 @@ class Graph:
     def _find_needs(self, module: Loaded) -> set[str]:
         found: set[str] = set()
         self.add(module.name.rpartition(".")[0], found)
-        outline = self._outlines.get(module.path)
-        mentioned = self._reached.mentioned.get(module.path, frozenset())
-        if ALL in mentioned or (outline is not None and self._is_dynamic(module.path, outline)):
+        if self._is_dynamic(module):
             return set(self.modules) - {module.name}
-        for name in mentioned:
+        for name in self._mentioned(module):
             self.add(name, found)
-        found |= self.within(mentioned)
-        found.discard(module.name)
-        if outline is None:
-            return found
-        for level, target, names in outline.imports:
+        found |= self.within(self._mentioned(module))
+        outline = self.outline_of(module)
+        for level, target, names in () if outline is None else outline.imports:
             target = absolute(level, target, module.package)
             self.add(target, found)
             for name in names:
@@ -99,30 +104,37 @@ class Graph:
                     found.update(self._children.get(target, ()))
                 else:
                     self.add(f"{target}.{name}", found)
-        for name in outline.names:
+        for name in () if outline is None else outline.names:
             self.add(name, found)
         found.discard(module.name)
         return found
 
     def loads(self, names: Iterable[str]) -> set[str]:
         """*names* with all that is certain to be loaded with them."""
+        return self._followed(names, self._loaded_by)
+
+    def _loaded_by(self, name: str) -> set[str]:
+        """What is certain to be loaded by the module *name* itself."""
+        module = self.modules[name]
+        found: set[str] = set()
+        self.add(name.rpartition(".")[0], found)
+        outline = self.outline_of(module)
+        for level, target, taken in () if outline is None else outline.loads:
+            target = absolute(level, target, module.package)
+            self.add(target, found)
+            for one in taken:
+                self.add(f"{target}.{one}", found)
+        return found
+
+    def _followed(self, names: Iterable[str], follow: Callable[[str], Set[str]]) -> set[str]:
+        """*names*, as far as they are loaded, with all that *follow* leads to from there, step by step."""
         seen: set[str] = set()
         waiting = [name for name in names if name in self.modules]
         while waiting:
             name = waiting.pop()
-            if name in seen:
-                continue
-            seen.add(name)
-            module = self.modules[name]
-            found: set[str] = set()
-            self.add(name.rpartition(".")[0], found)
-            outline = self.outline_of(module)
-            for level, target, taken in () if outline is None else outline.loads:
-                target = absolute(level, target, module.package)
-                self.add(target, found)
-                for one in taken:
-                    self.add(f"{target}.{one}", found)
-            waiting += found - seen
+            if name not in seen:
+                seen.add(name)
+                waiting += follow(name) - seen
         return seen
 
     def add(self, name: str, found: set[str]) -> None:
@@ -141,25 +153,11 @@ class Graph:
 
     def within(self, names: Iterable[str]) -> set[str]:
         """*names*, as far as they are loaded, and all that is loaded in these packages: whoever has one may ask it for any of them."""
-        found: set[str] = set()
-        waiting = [name for name in names if name in self.modules]
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                waiting += self._children.get(name, ())
-        return found
+        return self._followed(names, lambda name: set(self._children.get(name, ())))
 
     def closure(self, names: Iterable[str]) -> frozenset[str]:
         """*names* with all that they need, directly or not."""
-        seen: set[str] = set()
-        waiting = [name for name in names if name in self.modules]
-        while waiting:
-            name = waiting.pop()
-            if name not in seen:
-                seen.add(name)
-                waiting += self.needs(name) - seen
-        return frozenset(seen)
+        return frozenset(self._followed(names, self.needs))
 
     def chain(self, names: Iterable[str], path: str) -> list[str]:
         """The shortest way from one of *names* to a module loaded from *path*: names, each of which needs the next."""
@@ -183,16 +181,14 @@ class Graph:
         module = self.modules[name]
         found = {("", name.partition(".")[0])}
         targets = {name}
-        outline = self._outlines.get(module.path)
-        mentioned = self._reached.mentioned.get(module.path, frozenset())
-        if ALL in mentioned or (outline is not None and self._is_dynamic(module.path, outline)):
+        if self._is_dynamic(module):
             found.add(("", ALL))
-        if outline is not None:
-            for level, target, names in outline.imports:
-                target = absolute(level, target, module.package)
-                targets.add(target)
-                targets.update(f"{target}.{name}" for name in names if name != "*")
-        targets.update(mentioned - {ALL})
+        outline = self.outline_of(module)
+        for level, target, names in () if outline is None else outline.imports:
+            target = absolute(level, target, module.package)
+            targets.add(target)
+            targets.update(f"{target}.{name}" for name in names if name != "*")
+        targets.update(self._mentioned(module) - {ALL})
         return found | self.lookups_of(targets)
 
     def lookups_of(self, targets: Iterable[str]) -> set[tuple[str, str]]:

@@ -24,8 +24,9 @@ const NAMESPACES: [&str; 4] = ["getattr", "vars", "dir", "getmembers"];
 /// Attributes by which all that an object has is reached.
 const ASKING: [&str; 2] = ["__dict__", "__getattribute__"];
 
-/// Functions of which it is told, where functions are listened to, what they are called with.
-const TOLD: [&str; 2] = ["importlib.import_module", "__import__"];
+/// Functions of which it is told, where functions are listened to, what they are called with (`SEEN` in `select/outline.py`).
+const TOLD_BY_MODULE: &str = "importlib.import_module";
+const TOLD_BY_BUILTIN: &str = "__import__";
 
 /// As many arguments of `__import__` leave its name absolute.
 const ABSOLUTE: usize = 4;
@@ -377,32 +378,30 @@ impl<'t, 'a> Finder<'t, 'a> {
         self.bound.get(name).is_some_and(|(level, target)| *level == 0 && target == full)
     }
 
-    /// The function that a call imports with whose first argument is no text: one of `TOLD`, or its name, if that is all that it is called by.
+    /// Whether a call of `__import__` can have no level: then its first argument is the full name.
+    fn is_absolute(&self, call: Id) -> bool {
+        let tree = self.tree;
+        let arguments: Vec<Id> = tree.children_in(call, Field::Args).collect();
+        tree.child(call, Field::Keywords).is_none()
+            && (1..=ABSOLUTE).contains(&arguments.len())
+            && arguments.iter().all(|&argument| tree.kind(argument) != Kind::Starred)
+    }
+
+    /// The function that a call imports with whose first argument is no text: one that is told of, or its name, if that is all that it is called by.
     fn told_of(&self, call: Id) -> &'a str {
         let (function, tree) = (call + 1, self.tree);
-        let name = tree.last_name(function);
-        let is_plain = tree.kind(function) == Kind::Name;
-        let is_told = match name {
-            "__import__" => {
-                let arguments: Vec<Id> = tree.children_in(call, Field::Args).collect();
-                is_plain
-                    && tree.children_in(call, Field::Keywords).next().is_none()
-                    && (1..=ABSOLUTE).contains(&arguments.len())
-                    && arguments.iter().all(|&argument| tree.kind(argument) != Kind::Starred)
+        let module = function + 1;
+        match (tree.last_name(function), tree.kind(function) == Kind::Name) {
+            ("__import__", true) if self.is_absolute(call) => TOLD_BY_BUILTIN,
+            ("__import__", _) => "",
+            ("import_module", true) if self.stands_for("import_module", TOLD_BY_MODULE) => TOLD_BY_MODULE,
+            ("import_module", false)
+                if tree.kind(module) == Kind::Name && self.stands_for(tree.node(module).name(), "importlib") =>
+            {
+                TOLD_BY_MODULE
             }
-            "import_module" if is_plain => self.stands_for(name, TOLD[0]),
-            "import_module" => {
-                let module = function + 1;
-                tree.kind(module) == Kind::Name && self.stands_for(tree.node(module).name(), "importlib")
-            }
-            _ => false,
-        };
-        match name {
-            "__import__" if is_told => TOLD[1],
-            _ if is_told => TOLD[0],
-            "__import__" => "",
-            _ if is_plain => name,
-            _ => "",
+            (name, true) => name,
+            (_, false) => "",
         }
     }
 

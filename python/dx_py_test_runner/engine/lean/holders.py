@@ -27,6 +27,7 @@ _REGISTERS_NODES = pytest.__version__.startswith("9.2.")
 _LOOKING = ("parsefactories", "_check_for_wrapped_fixture", "_find_wrapped_fixture_def", "_lookup_in_type_dict")
 """What pytest looks for fixtures with, in one version or another."""
 
+# One of them twice: of a single one it would give no row.
 _methods_of = operator.itemgetter("parsefactories", *[name for name in _LOOKING if name in vars(FixtureManager)])
 _REAL = _methods_of(vars(FixtureManager))
 
