@@ -139,3 +139,12 @@ def test_unknown_verbs(place: DxPy) -> None:
         ended = place.run(*args)
         assert ended.code == 4 and ended.err.startswith("dx-py: "), str(ended)
     assert not place.processes()
+
+
+@pytest.mark.parametrize("verb", ["why", "why-not"])
+def test_verbs_that_need_a_test(place: DxPy, verb: str) -> None:
+    for args in ((), ("-v",)):
+        ended = place.run(verb, *args)
+        assert ended.code == 4 and f"{verb} needs the name of a test first" in ended.err, str(ended)
+    ended = place.run(verb, "--help")
+    assert ended.code == 0 and "dx-py why TEST" in ended.out, str(ended)

@@ -81,6 +81,9 @@ SEEN = {
     "variable around": ("def g():\n  x = []\n  return lambda: x.append(1)\nf = g()", "f()", "x"),
     "variable around that is bound anew": ("def g():\n  x = 0\n  def f():\n    nonlocal x\n    x += 1\n  return f\nf = g()", "f()", "x"),
     "cache": ("@functools.cache\ndef f(): return [1]", "f()", "@f"),
+    "cache with more": ("@functools.lru_cache(9)\ndef f(n): return [n]\nf(1)\nf(2)", "f(3)", "@f"),
+    "cache that forgets": ("@functools.lru_cache(2)\ndef f(n): return [n]\nf(1)\nf(2)", "f(3)", "@f"),
+    "list in a cache": ("@functools.lru_cache(2)\ndef f(n): return [n]\nf(1)", "f(1).append(2)", "*"),
     "cached property": ("class C:\n  @functools.cached_property\n  def y(self): return 1\nx = C()", "x.y", ".y"),
     "object of others": ("x = collections.UserDict()", "x[1] = 2", "x"),
     "weak set": ("class C: pass\ny = C(); x = weakref.WeakSet()", "x.add(y)", "x"),
@@ -106,6 +109,7 @@ UNSEEN = {
     "an empty list": ("class C: pass\nx = C()", "z = []"),
     "what is known of a class": ("class C: pass", "C.__slotnames__ = []"),
     "what is kept for a key that nobody has": ("class C: pass\nx = weakref.WeakKeyDictionary()", "y = C(); y.me = y; x[y] = 1; del y"),
+    "a cache that gives what it has": ("@functools.lru_cache(9)\ndef f(n): return [n]\nf(1)\nf(2)", "f(1)"),
     "the cache of a function of others": ("import urllib.parse\nfrom urllib.parse import urlsplit", "urlsplit('a://own')"),
     "an object of a class that is not kept": ("class C: pass", "C().x = 1"),
 }

@@ -37,6 +37,7 @@ type Change<'py> = (Bound<'py, PyAny>, Option<Vec<String>>, Option<Vec<Bound<'py
 /// :param left: attributes of classes and modules that tell nothing.
 /// :param function: the class of functions.
 /// :param cache: the class of what ``functools.lru_cache`` gives.
+/// :param local: the class of what threads have each for themselves.
 /// :param limit: how many references are followed at most in one look.
 #[pyclass(module = "dx_py_test_runner._native")]
 pub struct Traces {
@@ -46,6 +47,7 @@ pub struct Traces {
     left: HashSet<String>,
     function: Address,
     cache: Address,
+    local: Address,
     limit: usize,
     /// What ``sys.modules`` held when it was looked at.
     modules: Vec<(Address, Address)>,
@@ -61,6 +63,8 @@ pub struct Traces {
     /// What was reached, in the order in which it was: whatever refers to an object first is before it.
     entries: Vec<Entry>,
     known: By<usize>,
+    /// The state that was there when it was marked.
+    marked: Option<State>,
     /// Of dictionaries whose keys are texts: these, and what stands for their values.
     keys: By<Vec<(String, u64)>>,
     /// Of objects of the project's classes: what stands for all that they refer to.
@@ -71,6 +75,12 @@ pub struct Traces {
     held: Vec<Py<PyAny>>,
     /// While that is so: of each entry, the entries that refer to it.
     holders: Holders,
+}
+
+/// What was reached in one look.
+struct State {
+    entries: Vec<Entry>,
+    known: By<usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -92,14 +102,16 @@ enum Kind {
     Value,
     /// By its address.
     Plain,
-    /// By so many bytes behind its head.
-    Bytes(usize),
+    /// By its bytes between these places.
+    Bytes(usize, usize),
     Weak,
     Dict,
     Function,
     Cache,
     Class,
     Module,
+    /// A thread's own, of which only what it has for this thread matters: that is a root.
+    Local,
     /// Whatever else refers to objects. With keys, if it is a kind of dictionary.
     Container {
         is_dict: bool,
@@ -109,7 +121,7 @@ enum Kind {
 #[pymethods]
 impl Traces {
     #[new]
-    #[pyo3(signature = (*, plain, packages, standing, left, function, cache, limit))]
+    #[pyo3(signature = (*, plain, packages, standing, left, function, cache, local, limit))]
     fn new(
         plain: Vec<Bound<'_, PyType>>,
         packages: Vec<String>,
@@ -117,6 +129,7 @@ impl Traces {
         left: HashSet<String>,
         function: &Bound<'_, PyType>,
         cache: &Bound<'_, PyType>,
+        local: &Bound<'_, PyType>,
         limit: usize,
     ) -> Self {
         Self {
@@ -126,6 +139,7 @@ impl Traces {
             left,
             function: function.as_ptr() as Address,
             cache: cache.as_ptr() as Address,
+            local: local.as_ptr() as Address,
             limit,
             modules: Vec::new(),
             own: HashSet::new(),
@@ -136,6 +150,7 @@ impl Traces {
             roots: Vec::new(),
             entries: Vec::new(),
             known: By::default(),
+            marked: None,
             keys: By::default(),
             parts: By::default(),
             round: 0,
@@ -180,7 +195,15 @@ impl Traces {
     /// Look at all that can be reached from *roots*; what was there before and is otherwise now, and the roots that are new.
     ///
     /// None if there is too much of it: then nothing is known the next time.
-    fn look<'py>(&mut self, py: Python<'py>, roots: &Bound<'py, PyList>) -> Option<Vec<Change<'py>>> {
+    ///
+    /// :param marks: what was there before is marked, unless something is: :meth:`is_as_marked` compares with that.
+    #[pyo3(signature = (roots, *, marks = false))]
+    fn look<'py>(
+        &mut self,
+        py: Python<'py>,
+        roots: &Bound<'py, PyList>,
+        marks: bool,
+    ) -> Option<Vec<Change<'py>>> {
         self.round += 1;
         self.classes.clear();
         let addresses: Vec<Address> = roots.iter().map(|root| root.as_ptr() as Address).collect();
@@ -221,7 +244,49 @@ impl Traces {
         self.keys.retain(|address, _| known.contains_key(address));
         self.parts.retain(|address, _| known.contains_key(address));
         self.roots = addresses;
+        if marks && self.marked.is_none() {
+            self.marked = Some(State { entries: before, known: known_before });
+        }
         Some(changed)
+    }
+
+    /// For each of some objects, by their addresses, whether it was in the last look as it is marked: if it is in neither, too. No, if nothing is.
+    fn are_as_marked(&self, addresses: Vec<Address>) -> Vec<bool> {
+        let Some(marked) = &self.marked else { return vec![false; addresses.len()] };
+        let is_as_marked = |address: &Address| {
+            let was = marked.known.get(address).map(|&number| marked.entries[number].hash);
+            was == self.known.get(address).map(|&number| self.entries[number].hash)
+        };
+        addresses.iter().map(is_as_marked).collect()
+    }
+
+    /// Nothing is marked any more.
+    fn unmark(&mut self) {
+        self.marked = None;
+    }
+
+    /// Whether something is otherwise than in the last look, at a glance: one of *namespaces*, or of *objects* and what these lead to nearby, of
+    /// what was reached then.
+    fn has_news(&self, namespaces: Vec<Bound<'_, PyDict>>, objects: Vec<Bound<'_, PyAny>>) -> bool {
+        let is_other = |object: *mut ffi::PyObject| {
+            let Some(&number) = self.known.get(&(object as Address)) else { return false };
+            let entry = &self.entries[number];
+            // SAFETY: it is alive.
+            let class = unsafe { ffi::Py_TYPE(object) } as Address;
+            class != entry.class || raw_hash(object, entry.kind) != entry.raw
+        };
+        let mut near: Vec<_> = objects.iter().map(Bound::as_ptr).collect();
+        let mut number = 0;
+        while number < near.len() {
+            if is_other(near[number]) {
+                return true;
+            }
+            if near.len() < NEAR && self.known.contains_key(&(near[number] as Address)) {
+                near.extend(referents(near[number]));
+            }
+            number += 1;
+        }
+        namespaces.iter().any(|namespace| is_other(namespace.as_ptr()))
     }
 
     /// Whether *object* was reached in the last look, and all that it refers to was.
@@ -352,6 +417,7 @@ impl Traces {
                 self.roots.clear();
                 self.keys.clear();
                 self.parts.clear();
+                self.marked = None;
                 return None;
             }
         }
@@ -387,11 +453,11 @@ impl Traces {
             }
             // SAFETY: it is one of the interpreter's own, whose hash calls nothing and does not fail.
             Kind::Value => return unsafe { ffi::PyObject_Hash(object) } as u64,
-            Kind::Bytes(size) => {
+            Kind::Bytes(from, until) => {
                 if let Some(walk) = walk {
                     walk.is_close = true;
                 }
-                return bytes_of(object, size);
+                return bytes_of(object, from, until);
             }
             Kind::Class if !self.is_own(py, object.cast()) => return object as u64,
             Kind::Module if self.namespaces.get(&(object as Address)) != Some(&true) => return object as u64,
@@ -433,7 +499,7 @@ impl Traces {
                 hash = mix(hash, if is_test { value as u64 } else { self.token(py, value, walk) });
             }
         }
-        if kind == Kind::Dict {
+        if matches!(kind, Kind::Dict | Kind::Local) {
             return hash;
         }
         let mut found = referents(object);
@@ -459,7 +525,8 @@ impl Traces {
             if has_keys && !is_namespace {
                 continue;
             }
-            hash = mix(hash, self.token(py, one, walk));
+            let token = self.token(py, one, walk);
+            hash = if kind == Kind::Cache { in_any_order(hash, token) } else { mix(hash, token) };
         }
         hash
     }
@@ -593,6 +660,7 @@ impl Traces {
         match class {
             _ if address == self.function => return Kind::Function,
             _ if address == self.cache => return Kind::Cache,
+            _ if address == self.local => return Kind::Local,
             _ if class == &raw mut ffi::PyDict_Type => return Kind::Dict,
             _ if class == &raw mut ffi::PyModule_Type => return Kind::Module,
             _ => {}
@@ -615,7 +683,9 @@ impl Traces {
         }
         // SAFETY: the class is alive.
         let class = unsafe { Bound::from_borrowed_ptr(py, class.cast::<ffi::PyObject>()) };
-        Kind::Bytes(class.getattr(intern!(py, "__basicsize__")).and_then(|size| size.extract()).unwrap_or(0))
+        let size = class.getattr(intern!(py, "__basicsize__")).and_then(|size| size.extract()).unwrap_or(0);
+        let is_link = class.getattr(intern!(py, "__name__")).is_ok_and(|name| text(name.as_ptr()) == Some(LINK));
+        Kind::Bytes(if is_link { HEAD + 2 * size_of::<Address>() } else { HEAD }, size)
     }
 }
 
@@ -686,6 +756,10 @@ fn mix(hash: u64, value: u64) -> u64 {
     (hash.rotate_left(5) ^ value).wrapping_mul(SEED)
 }
 
+fn in_any_order(hash: u64, value: u64) -> u64 {
+    hash.wrapping_add(mix(SEED, value))
+}
+
 fn flags(class: *mut ffi::PyTypeObject) -> c_ulong {
     // SAFETY: a class that is alive.
     unsafe { ffi::PyType_GetFlags(class) }
@@ -718,8 +792,12 @@ fn raw_hash(object: *mut ffi::PyObject, kind: Kind) -> u64 {
             hash = mix(mix(hash, key as u64), raw_token(value));
         }
     }
-    if kind != Kind::Dict {
-        let visit = if matches!(kind, Kind::Function | Kind::Class) { add_address } else { add_token };
+    if !matches!(kind, Kind::Dict | Kind::Local) {
+        let visit = match kind {
+            Kind::Function | Kind::Class => add_address,
+            Kind::Cache => add_in_any_order,
+            _ => add_token,
+        };
         traverse(object, visit, (&raw mut hash).cast());
     }
     hash
@@ -734,6 +812,12 @@ extern "C" fn add_address(object: *mut ffi::PyObject, hash: *mut c_void) -> c_in
 extern "C" fn add_token(object: *mut ffi::PyObject, hash: *mut c_void) -> c_int {
     // SAFETY: as above.
     unsafe { *hash.cast::<u64>() = mix(*hash.cast::<u64>(), raw_token(object)) };
+    0
+}
+
+extern "C" fn add_in_any_order(object: *mut ffi::PyObject, hash: *mut c_void) -> c_int {
+    // SAFETY: as above.
+    unsafe { *hash.cast::<u64>() = in_any_order(*hash.cast::<u64>(), raw_token(object)) };
     0
 }
 
@@ -803,14 +887,20 @@ fn module_of<'py>(py: Python<'py>, class: *mut ffi::PyTypeObject) -> Option<Boun
     }
 }
 
+/// How many objects are glanced at.
+const NEAR: usize = 48;
+
+/// What holds an entry of what ``functools.lru_cache`` gives: first, the ones before and behind it. In which order they were used says nothing of them.
+const LINK: &str = "_lru_list_elem";
+
 const HEAD: usize = size_of::<ffi::PyObject>();
 const MOST: usize = 512;
 
 /// What an object that refers to no other has in it: where nobody tells, that says whether it is as it was.
-fn bytes_of(object: *mut ffi::PyObject, size: usize) -> u64 {
+fn bytes_of(object: *mut ffi::PyObject, from: usize, until: usize) -> u64 {
     let mut hash = SEED;
-    for place in (HEAD..size.min(MOST)).step_by(8) {
-        if place + 8 <= size {
+    for place in (from..until.min(MOST)).step_by(8) {
+        if place + 8 <= until {
             // SAFETY: objects of its class are that big.
             hash = mix(hash, unsafe { object.cast::<u8>().add(place).cast::<u64>().read_unaligned() });
         }

@@ -28,7 +28,7 @@ Usage:
 def main(argv: list[str]) -> int:
     """Run one verb; returns the exit code."""
     verb = argv[0] if argv else "--help"
-    if verb in ("--help", "-h", "help"):
+    if verb in ("--help", "-h", "help") or (verb in ("why", "why-not", "history") and argv[1:2] in (["--help"], ["-h"])):
         sys.stdout.write(_HELP)
         return 0
     if verb in ("--version", "-V"):
@@ -42,8 +42,8 @@ def main(argv: list[str]) -> int:
         # Collects as a test run would, reports hazards, runs nothing.
         return run_as_module(["test", "--no-daemon", "--doctor", *argv[1:]])
     if verb in ("why", "why-not"):
-        if len(argv) < 2:
-            sys.stderr.write(f"dx-py: {verb} needs the name of a test, as 'dx-py {verb} tests/test_a.py::test_b'\n")
+        if len(argv) < 2 or argv[1].startswith("-"):
+            sys.stderr.write(f"dx-py: {verb} needs the name of a test first, as 'dx-py {verb} tests/test_a.py::test_b'\n")
             return 4
         return run_as_module(["test", "--no-daemon", "--affected", "--why", argv[1], *argv[2:]])
     if verb == "test" and "--watch" in own_options(argv):

@@ -33,14 +33,17 @@ class Left(NamedTuple):
     names: frozenset[str]
     """Under which it was put where it is."""
     where: frozenset[str]
-    """The files of the modules that lead to it; ``""``: where else, or anywhere."""
+    """The files of the modules that lead to it; ``""``: where else, or anywhere; with :data:`ODD` before it, a name in ``sys.modules``."""
     how: frozenset[str] | None = None
     """The methods (``[]``: an assignment to an item, ``[str]``: to one whose key is a text) by one of which that can have been done; None: by any."""
     owners: frozenset[str] | None = None
     """The classes, those above them among them, of the object whose attributes or items are otherwise; None: of any."""
+    object: int | None = None
+    """The address of what is otherwise; None: of more than one object, or of something that is not looked at by following references."""
 
 
 ANYWHERE = frozenset({""})
+ODD = "\0"
 UNKNOWN = Left(EVERYTHING, ANYWHERE)
 """Whatever, wherever."""
 
@@ -96,7 +99,7 @@ class Naming:
                 where = {self._of_modules[one].get("__file__", "") if one in self._of_modules else "" for one in origins}
                 ways = None if self._through_others[number] else self._ways_into(changed)
                 owners = self._owners.get(number, {ANYTHING})
-                found.append(Left(frozenset(known), frozenset(where) or ANYWHERE, ways, None if ANYTHING in owners else frozenset(owners)))
+                found.append(Left(frozenset(known), frozenset(where) or ANYWHERE, ways, None if ANYTHING in owners else frozenset(owners), id(changed)))
         return found
 
     def _is_part_of(self, change: Change, changed_ones: Collection[int]) -> bool:
@@ -154,7 +157,8 @@ class Naming:
             else:
                 yield _Held(one.change, holder, frozenset(key + one.depth for key in keys), _deeper(one.depth))
         elif kind is functools._lru_cache_wrapper:
-            names.add(f"@{holder.__name__}")
+            # Whoever calls it is given what it holds.
+            names.update((f"@{holder.__name__}", ANYTHING))
         elif kind is types.FunctionType:
             names.add(f"@{holder.__name__}")
             if holder.__dict__ is held:

@@ -7,6 +7,7 @@ its parent does (a test that forks and returns in both), it would report tests t
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 
 _detach: list[Callable[[], None]] = []
@@ -18,9 +19,24 @@ def fork() -> int:
     global _own
     _own = True
     try:
-        return os.fork()
+        pid = os.fork()
     finally:
         _own = False
+    if pid == 0:
+        _renew_threads()
+    return pid
+
+
+def _renew_threads() -> None:
+    """Have threads that nobody has started be startable: CPython 3.13.0 to 3.13.3 take them for ended in a fork.
+
+    https://github.com/python/cpython/issues/134381
+    """
+    threading = sys.modules.get("threading")
+    for thread in list(getattr(threading, "_dangling", ())):
+        handle = getattr(thread, "_handle", None)
+        if handle is not None and handle.is_done() and not thread._started.is_set():
+            thread._handle = type(handle)()
 
 
 def in_strangers(action: Callable[[], None]) -> None:

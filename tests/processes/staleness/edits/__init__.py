@@ -61,4 +61,4 @@ from staleness.edits import code, foreign, inputs, layout, moments, parameters, 
 OF_LOADING = frozenset(EDITS)
 """Edits of what loading reads. The others are of what single tests read: the levels of a tower do not depend on that."""
 
-from staleness.edits import kept, left, single  # noqa: E402, F401
+from staleness.edits import kept, left, meanwhile, single  # noqa: E402, F401
