@@ -38,7 +38,6 @@ type Change<'py> = (Bound<'py, PyAny>, Option<Vec<String>>, Option<Vec<Bound<'py
 /// :param function: the class of functions.
 /// :param cache: the class of what ``functools.lru_cache`` gives.
 /// :param local: the class of what threads have each for themselves.
-/// :param limit: how many references are followed at most in one look.
 #[pyclass(module = "dx_py_test_runner._native")]
 pub struct Traces {
     plain: HashSet<Address>,
@@ -48,7 +47,6 @@ pub struct Traces {
     function: Address,
     cache: Address,
     local: Address,
-    limit: usize,
     /// What ``sys.modules`` held when it was looked at.
     modules: Vec<(Address, Address)>,
     /// The names of the project's modules.
@@ -121,7 +119,7 @@ enum Kind {
 #[pymethods]
 impl Traces {
     #[new]
-    #[pyo3(signature = (*, plain, packages, standing, left, function, cache, local, limit))]
+    #[pyo3(signature = (*, plain, packages, standing, left, function, cache, local))]
     fn new(
         plain: Vec<Bound<'_, PyType>>,
         packages: Vec<String>,
@@ -130,7 +128,6 @@ impl Traces {
         function: &Bound<'_, PyType>,
         cache: &Bound<'_, PyType>,
         local: &Bound<'_, PyType>,
-        limit: usize,
     ) -> Self {
         Self {
             plain: plain.iter().map(|class| class.as_ptr() as Address).collect(),
@@ -140,7 +137,6 @@ impl Traces {
             function: function.as_ptr() as Address,
             cache: cache.as_ptr() as Address,
             local: local.as_ptr() as Address,
-            limit,
             modules: Vec::new(),
             own: HashSet::new(),
             namespaces: By::default(),
@@ -198,12 +194,7 @@ impl Traces {
     ///
     /// :param marks: what was there before is marked, unless something is: :meth:`is_as_marked` compares with that.
     #[pyo3(signature = (roots, *, marks = false))]
-    fn look<'py>(
-        &mut self,
-        py: Python<'py>,
-        roots: &Bound<'py, PyList>,
-        marks: bool,
-    ) -> Option<Vec<Change<'py>>> {
+    fn look<'py>(&mut self, py: Python<'py>, roots: &Bound<'py, PyList>, marks: bool) -> Option<Vec<Change<'py>>> {
         self.round += 1;
         self.classes.clear();
         let addresses: Vec<Address> = roots.iter().map(|root| root.as_ptr() as Address).collect();
@@ -412,7 +403,7 @@ impl Traces {
             let closely = std::mem::take(&mut walk.is_close);
             walk.entries[number] = Entry { raw: raw_hash(object, entry.kind), hash, closely, ..entry };
             number += 1;
-            if self.referents > self.limit {
+            if self.referents > LIMIT {
                 self.known.clear();
                 self.roots.clear();
                 self.keys.clear();
@@ -886,6 +877,9 @@ fn module_of<'py>(py: Python<'py>, class: *mut ffi::PyTypeObject) -> Option<Boun
         Bound::from_owned_ptr_or_opt(py, found)
     }
 }
+
+/// How many references are followed at most in one look.
+const LIMIT: usize = 2_000_000;
 
 /// How many objects are glanced at.
 const NEAR: usize = 48;

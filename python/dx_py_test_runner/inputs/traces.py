@@ -24,9 +24,6 @@ from typing import Any
 from dx_py_test_runner import _native
 from dx_py_test_runner.inputs.left import ANYTHING, ANYWHERE, ODD, UNKNOWN, Change, Left, Naming, attributes_of
 
-_LIMIT = 2_000_000
-"""How many references are followed in one look; beyond it, every test counts as one that leaves everything."""
-
 _SHARE, _FLOOR = 0.3, 0.5
 """How much of the time may be spent on looking: a share of what has passed, and seconds in any case. Without it, a test counts so, too."""
 
@@ -201,7 +198,6 @@ class Traces:
             function=types.FunctionType,
             cache=functools._lru_cache_wrapper,
             local=_thread._local,
-            limit=_LIMIT,
         )
 
     def _look(self, fixtures: Sequence[Any], *, is_set_up: bool) -> list[Left]:
