@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from dx_py_test_runner.inputs.blame import Blame
 from dx_py_test_runner.inputs.executed import NOBODY, Executed
-from dx_py_test_runner.inputs.left import UNKNOWN, Left
+from dx_py_test_runner.inputs.left import ODD, UNKNOWN, Left
 from dx_py_test_runner.inputs.traces import Spot, Traces
 
 Function = tuple[str, str]
@@ -139,7 +139,7 @@ class Weighing:
         for function, reads in beneath.items():
             its = executed.numbers_of.get(function, ())
             if not set(its).isdisjoint(guilty) if its else path == NOBODY:
-                known = self.left_beneath.setdefault((path or function[0], *function), {})
+                known = self.left_beneath.setdefault((function[0] if path[:1] in ("", ODD) else path, *function), {})
                 for read, state in reads.items():
                     known.setdefault(read, state)
 
