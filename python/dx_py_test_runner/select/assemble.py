@@ -208,7 +208,7 @@ class Assembler:
         self._while_loading: dict[str, list[int]] = {}
         self._lasting: dict[str, list[tuple[str, str]]] = {}
         for path, numbers in part.reads["loading"].items():
-            if self._graph.modules_of(path):
+            if path and self._graph.modules_of(path):
                 self._while_loading[path] = numbers
                 self._take_dynamic(path, numbers)
             else:
