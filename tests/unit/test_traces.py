@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextvars
 import functools
+import gc
 import sys
 import threading
 import types
@@ -313,3 +314,43 @@ def test_told_exactly_if_it_is_otherwise(before: list[tuple[int, str, Any]], the
     apply(root, then)
     found = world.traces.look([])
     assert bool(found) == (snapshot(root) != was), held
+
+
+MORE = st.lists(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["append", "pop", "key", "attribute", "list", "dict", "node", "again", "weak", "forget"]), LEAVES), max_size=6), max_size=6)
+
+
+def apply_more(module: Any, steps: list[tuple[int, str, Any]]) -> None:
+    """The same, with objects that are in two places, are gone, or are held by weak references."""
+    for number, what, leaf in steps:
+        all = reachable(module.root)
+        one = all[number % len(all)]
+        if what == "again":
+            module.root.append(one)
+        elif what == "forget":
+            module.root[number % (len(module.root) + 1):] = []
+        elif what == "weak" and isinstance(one, Node):
+            module.weak[one] = [leaf]
+        else:
+            apply(module.root, [(number, what, leaf)])
+
+
+@given(MORE, st.integers(0, 1))
+def test_what_is_otherwise_is_found_as_if_all_was_looked_at_anew(rounds: list[list[tuple[int, str, Any]]], roots: int) -> None:
+    world = World("class Root: pass")
+    world.module.Node, world.module.root, world.module.weak = Node, [], weakref.WeakKeyDictionary()
+    again = Traces(lambda path: path.startswith(FOLDER))
+    again.look([])
+    for number, steps in enumerate([[], *rounds]):
+        apply_more(world.module, steps)
+        context = [world.module.root[-1:]] if roots and number % 2 else []
+        gc.disable()
+        try:
+            # Whoever is told of modules forgets what it was reached by.
+            again._native.know(sys.modules, {"own_kept"})
+            found = [
+                {(id(one), tuple(sorted(keys or ())), len(parts or ()), is_root) for one, keys, parts, is_root in traces._native.look([*traces._namespaces, *context])}
+                for traces in (world.traces, again)
+            ]
+        finally:
+            gc.enable()
+        assert number == 0 or found[0] == found[1]

@@ -1,6 +1,7 @@
 //! Whether what a project's modules lead to is as it was when it was looked at last. Nothing is made or called for that, and
 //! nothing is held from one look to the next.
 
+use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{c_int, c_ulong, c_void};
 use std::hash::BuildHasherDefault;
@@ -61,28 +62,25 @@ pub struct Traces {
     /// What was reached, in the order in which it was: whatever refers to an object first is before it.
     entries: Vec<Entry>,
     known: By<usize>,
-    /// The state that was there when it was marked.
-    marked: Option<State>,
+    /// Of what is otherwise since the mark, its hash then; None: it was not reached.
+    marked: Option<By<Option<u64>>>,
     /// Of dictionaries whose keys are texts: these, and what stands for their values.
     keys: By<Vec<(String, u64)>>,
     /// Of objects of the project's classes: what stands for all that they refer to.
     parts: By<Vec<u64>>,
     round: u32,
     referents: usize,
+    /// How many entries stand for nothing any more.
+    gone: usize,
     /// What :meth:`hold` keeps alive.
     held: Vec<Py<PyAny>>,
     /// While that is so: of each entry, the entries that refer to it.
     holders: Holders,
 }
 
-/// What was reached in one look.
-struct State {
-    entries: Vec<Entry>,
-    known: By<usize>,
-}
-
 #[derive(Clone, Copy)]
 struct Entry {
+    /// 0: nothing any more.
     object: Address,
     class: Address,
     kind: Kind,
@@ -91,7 +89,13 @@ struct Entry {
     hash: u64,
     /// Whether something that it refers to has to be looked at closely each time.
     closely: bool,
+    /// The entry by which it was reached; as long as that one is as it was, it refers to this one.
+    reached_by: u32,
 }
+
+/// In place of an entry: one of the roots, and none.
+const ROOT: u32 = u32::MAX;
+const NOBODY: u32 = u32::MAX - 1;
 
 /// How objects of a class are looked at.
 #[derive(Clone, Copy, PartialEq)]
@@ -151,6 +155,7 @@ impl Traces {
             parts: By::default(),
             round: 0,
             referents: 0,
+            gone: 0,
             held: Vec::new(),
             holders: Holders::default(),
         }
@@ -198,46 +203,33 @@ impl Traces {
         self.round += 1;
         self.classes.clear();
         let addresses: Vec<Address> = roots.iter().map(|root| root.as_ptr() as Address).collect();
-        if addresses == self.roots && self.is_unchanged(py) {
-            return Some(Vec::new());
-        }
-        let before = std::mem::take(&mut self.entries);
-        let known_before = std::mem::take(&mut self.known);
-        self.walk(py, &addresses, &known_before)?;
-        let mut changed: Vec<Change<'py>> = Vec::new();
-        let mut annotations: HashSet<Address> = HashSet::new();
-        let roots_now: HashSet<Address> = addresses.iter().copied().collect();
-        for number in 0..self.entries.len() {
-            let entry = self.entries[number];
-            let was = known_before.get(&entry.object).map(|&place| before[place]);
-            let is_changed = was.is_none_or(|was| was.hash != entry.hash);
-            if is_changed {
-                let (keys, is_only_empty) = self.compare_keys(py, entry);
-                let (parts, is_only_asked) = self.compare_parts(py, entry);
-                if is_only_asked {
-                    annotations.extend(parts.iter().flatten().map(|part| part.as_ptr() as Address));
-                }
-                let is_empty_and_new = was.is_none() && is_empty(entry.object as *mut ffi::PyObject);
-                if !is_only_empty && !is_only_asked && !is_empty_and_new {
-                    // SAFETY: it has just been reached, and nothing has been executed since.
-                    let object = unsafe { Bound::from_borrowed_ptr(py, entry.object as *mut ffi::PyObject) };
-                    let is_root = was.is_none() && roots_now.contains(&entry.object);
-                    changed.push((object, keys, parts, is_root));
-                }
-            }
-        }
-        changed.retain(|(object, ..)| !annotations.contains(&(object.as_ptr() as Address)));
-        if known_before.is_empty() {
+        let is_first = self.known.is_empty();
+        let found = match self.renew(py, &addresses) {
+            Some(found) => found,
+            None => self.walk(py, &addresses)?,
+        };
+        let mut changed = self.changes(py, &found.otherwise, &addresses);
+        if is_first {
             // Nothing was known.
             changed.clear();
         }
-        let known = &self.known;
-        self.keys.retain(|address, _| known.contains_key(address));
-        self.parts.retain(|address, _| known.contains_key(address));
-        self.roots = addresses;
         if marks && self.marked.is_none() {
-            self.marked = Some(State { entries: before, known: known_before });
+            self.marked = Some(By::default());
         }
+        if let Some(marked) = &mut self.marked {
+            for &(number, was) in &found.otherwise {
+                marked.entry(self.entries[number].object).or_insert(was);
+            }
+        }
+        for (address, was) in found.gone {
+            self.keys.remove(&address);
+            self.parts.remove(&address);
+            self.class_names.remove(&address);
+            if let Some(marked) = &mut self.marked {
+                marked.entry(address).or_insert(Some(was));
+            }
+        }
+        self.roots = addresses;
         Some(changed)
     }
 
@@ -245,8 +237,8 @@ impl Traces {
     fn are_as_marked(&self, addresses: Vec<Address>) -> Vec<bool> {
         let Some(marked) = &self.marked else { return vec![false; addresses.len()] };
         let is_as_marked = |address: &Address| {
-            let was = marked.known.get(address).map(|&number| marked.entries[number].hash);
-            was == self.known.get(address).map(|&number| self.entries[number].hash)
+            let now = self.known.get(address).map(|&number| self.entries[number].hash);
+            marked.get(address).is_none_or(|&was| was == now)
         };
         addresses.iter().map(is_as_marked).collect()
     }
@@ -295,9 +287,9 @@ impl Traces {
         // SAFETY: all is as it was, so it is alive.
         let alive =
             |entry: &Entry| unsafe { Bound::from_borrowed_ptr(py, entry.object as *mut ffi::PyObject) }.unbind();
-        self.held.extend(self.entries.iter().map(alive));
-        let mut found = References { known: &self.known, holder: 0, pairs: Vec::with_capacity(self.referents) };
-        for (number, entry) in self.entries.iter().enumerate() {
+        self.held.extend(self.entries.iter().filter(|entry| entry.object != 0).map(alive));
+        let mut found = References { known: &self.known, holder: 0, pairs: Vec::with_capacity(4 * self.entries.len()) };
+        for (number, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.object != 0) {
             found.holder = number;
             traverse(entry.object as *mut ffi::PyObject, add_reference, (&raw mut found).cast());
         }
@@ -351,7 +343,7 @@ impl Traces {
         if !self.is_unchanged(class.py()) {
             return Vec::new();
         }
-        let found = self.entries.iter().filter(|entry| entry.class == class.as_ptr() as Address);
+        let found = self.entries.iter().filter(|entry| entry.object != 0 && entry.class == class.as_ptr() as Address);
         // SAFETY: all is as it was, so it is alive.
         found.map(|entry| unsafe { Bound::from_borrowed_ptr(class.py(), entry.object as *mut ffi::PyObject) }).collect()
     }
@@ -368,6 +360,9 @@ impl Traces {
     fn is_unchanged(&mut self, py: Python<'_>) -> bool {
         for number in 0..self.entries.len() {
             let entry = self.entries[number];
+            if entry.object == 0 {
+                continue;
+            }
             let object = entry.object as *mut ffi::PyObject;
             // SAFETY: what refers to it is as it was, so it is alive; it may be another one at the same place.
             if unsafe { ffi::Py_TYPE(object) } as Address != entry.class {
@@ -386,22 +381,19 @@ impl Traces {
     }
 
     /// Reach all that there is; None if that is too much.
-    fn walk(&mut self, py: Python<'_>, roots: &[Address], before: &By<usize>) -> Option<()> {
+    fn walk(&mut self, py: Python<'_>, roots: &[Address]) -> Option<Found> {
+        let before = std::mem::take(&mut self.entries);
         self.referents = 0;
+        self.gone = 0;
         self.class_names.clear();
         // What is kept under weak references is told by what was known before, until all is.
-        self.known.clone_from(before);
-        let mut walk = Some(Walk { known: By::default(), entries: Vec::new(), is_close: false });
+        let mut walk = Some(Walk::of(Vec::new(), Some(By::default())));
         for &root in roots {
             self.token(py, root as *mut ffi::PyObject, &mut walk);
         }
         let mut number = 0;
-        while let Some(entry) = walk.as_ref().and_then(|walk| walk.entries.get(number)).copied() {
-            let object = entry.object as *mut ffi::PyObject;
-            let hash = self.hash_of(py, object, entry.kind, &mut walk);
-            let walk = walk.as_mut().expect("it is there");
-            let closely = std::mem::take(&mut walk.is_close);
-            walk.entries[number] = Entry { raw: raw_hash(object, entry.kind), hash, closely, ..entry };
+        while walk.as_ref().is_some_and(|walk| number < walk.entries.len()) {
+            self.see(py, number, &mut walk);
             number += 1;
             if self.referents > LIMIT {
                 self.known.clear();
@@ -413,14 +405,205 @@ impl Traces {
             }
         }
         let Walk { known, entries, .. } = walk.expect("it is there");
-        (self.known, self.entries) = (known, entries);
+        self.entries = entries;
+        let known_before = std::mem::replace(&mut self.known, known.expect("it is there"));
+        self.look_closely(py);
+        let was = |entry: &Entry| known_before.get(&entry.object).map(|&place| before[place].hash);
+        let all = self.entries.iter().enumerate().map(|(number, entry)| (number, was(entry), entry.hash));
+        let otherwise = all.filter(|&(_, was, is)| was != Some(is)).map(|(number, was, _)| (number, was)).collect();
+        let is_gone = |(address, _): &(&Address, &usize)| !self.known.contains_key(*address);
+        let gone =
+            known_before.iter().filter(is_gone).map(|(&address, &place)| (address, before[place].hash)).collect();
+        Some(Found { otherwise, gone })
+    }
+
+    /// The same, by looking again at what is otherwise alone. None if all has to be reached anew; then nothing has happened.
+    ///
+    /// In the order of the entries: what has been reached by one that is as it was is referred to, and so it is alive. What has lost that one is
+    /// searched for among what the others refer to.
+    fn renew(&mut self, py: Python<'_>, roots: &[Address]) -> Option<Found> {
+        let count = self.entries.len();
+        if self.roots.is_empty() || self.gone > count / 2 {
+            return None;
+        }
+        let mut walk = Some(Walk::of(std::mem::take(&mut self.entries), None));
+        let mut before = Vec::new();
+        let is_done = self.renew_all(py, roots, &mut walk, &mut before);
+        self.entries = walk.expect("it is there").entries;
+        if !is_done {
+            for entry in self.entries.drain(count..) {
+                self.known.remove(&entry.object);
+            }
+            for (number, entry) in before.into_iter().rev() {
+                self.known.insert(entry.object, number);
+                self.entries[number] = entry;
+            }
+            return None;
+        }
+        self.look_closely(py);
+        let was: By<u64> = before.iter().map(|(_, entry)| (entry.object, entry.hash)).collect();
+        let seen = before.iter().map(|&(number, _)| number).filter(|&number| self.entries[number].object != 0);
+        let mut otherwise = Vec::new();
+        for number in seen.chain(count..self.entries.len()) {
+            let entry = &self.entries[number];
+            let was = was.get(&entry.object).copied();
+            if was != Some(entry.hash) {
+                otherwise.push((number, was));
+            }
+        }
+        self.gone += before.iter().filter(|&&(number, _)| self.entries[number].object == 0).count();
+        let gone = was.into_iter().filter(|(address, _)| !self.known.contains_key(address)).collect();
+        Some(Found { otherwise, gone })
+    }
+
+    /// Whether that was possible.
+    ///
+    /// :param before: what entries were that are otherwise now, by their numbers.
+    fn renew_all(
+        &mut self,
+        py: Python<'_>,
+        roots: &[Address],
+        walk: &mut Option<Walk>,
+        before: &mut Vec<(usize, Entry)>,
+    ) -> bool {
+        for &root in roots {
+            self.token(py, root as *mut ffi::PyObject, walk);
+        }
+        let count = walk.as_ref().map_or(0, |walk| walk.count);
+        let mut is_kept = vec![false; count];
+        let mut lost: By<usize> = By::default();
+        for number in 0..count {
+            let known = walk.as_mut().expect("it is there");
+            let entry = known.entries[number];
+            if entry.object == 0 {
+                continue;
+            }
+            if !is_kept.get(entry.reached_by as usize).is_some_and(|&is_kept| is_kept) {
+                if known.reached[number] == NOBODY {
+                    lost.insert(entry.object, number);
+                    continue;
+                }
+                known.entries[number].reached_by = known.reached[number];
+            }
+            let object = entry.object as *mut ffi::PyObject;
+            // SAFETY: what it has been reached by refers to it.
+            if unsafe { ffi::Py_TYPE(object) } as Address != entry.class {
+                return false;
+            }
+            is_kept[number] = !entry.closely && raw_hash(object, entry.kind) == entry.raw;
+            if !is_kept[number] {
+                before.push((number, entry));
+                self.see(py, number, walk);
+            }
+        }
+        if !lost.is_empty() {
+            self.find_lost(py, &lost, &is_kept, walk);
+        }
+        let mut number = count;
+        loop {
+            let known = walk.as_mut().expect("it is there");
+            for place in std::mem::take(&mut known.found) {
+                let entry = known.entries[place];
+                if lost.get(&entry.object) != Some(&place) {
+                    continue;
+                }
+                // SAFETY: what it has been reached by refers to it.
+                if unsafe { ffi::Py_TYPE(entry.object as *mut ffi::PyObject) } as Address != entry.class {
+                    return false;
+                }
+                // Behind what it has been reached by.
+                before.push((place, entry));
+                self.known.insert(entry.object, known.entries.len());
+                known.moved.insert(entry.object, ());
+                known.entries[place].object = 0;
+                known.entries.push(Entry { reached_by: known.reached[place], ..entry });
+                known.reached.push(ROOT);
+            }
+            if number == known.entries.len() {
+                break;
+            }
+            self.see(py, number, walk);
+            number += 1;
+            if self.referents > LIMIT {
+                return false;
+            }
+        }
+        let known = walk.as_mut().expect("it is there");
+        for (address, number) in lost {
+            if known.entries[number].object != 0 {
+                before.push((number, known.entries[number]));
+                known.entries[number].object = 0;
+                self.known.remove(&address);
+            }
+        }
+        true
+    }
+
+    /// Look at those again that are as they were and refer to something that is *lost*.
+    fn find_lost(&mut self, py: Python<'_>, lost: &By<usize>, is_kept: &[bool], walk: &mut Option<Walk>) {
+        for number in (0..is_kept.len()).filter(|&number| is_kept[number]) {
+            let known = walk.as_mut().expect("it is there");
+            let entry = known.entries[number];
+            known.by = u32::try_from(number).unwrap_or(NOBODY);
+            let mut search = Search { lost, is_found: false };
+            traverse(entry.object as *mut ffi::PyObject, search_lost, (&raw mut search).cast());
+            if search.is_found {
+                self.hash_of(py, entry.object as *mut ffi::PyObject, entry.kind, walk);
+            }
+        }
+        if let Some(walk) = walk {
+            walk.is_close = false;
+        }
+    }
+
+    /// Take down what the object of an entry is like, and reach what it refers to.
+    fn see(&mut self, py: Python<'_>, number: usize, walk: &mut Option<Walk>) {
+        let known = walk.as_mut().expect("it is there");
+        known.by = u32::try_from(number).unwrap_or(NOBODY);
+        let (object, kind) = (known.entries[number].object as *mut ffi::PyObject, known.entries[number].kind);
+        let hash = self.hash_of(py, object, kind, walk);
+        let known = walk.as_mut().expect("it is there");
+        let closely = std::mem::take(&mut known.is_close);
+        let entry = &mut known.entries[number];
+        (entry.raw, entry.hash, entry.closely) = (raw_hash(object, kind), hash, closely);
+    }
+
+    /// When all is known, what is kept under weak references is, too.
+    fn look_closely(&mut self, py: Python<'_>) {
         for number in 0..self.entries.len() {
             let entry = self.entries[number];
-            if entry.closely {
+            if entry.closely && entry.object != 0 {
                 self.entries[number].hash = self.hash_of(py, entry.object as *mut ffi::PyObject, entry.kind, &mut None);
             }
         }
-        Some(())
+    }
+
+    /// Of entries that are otherwise, what is to be told.
+    fn changes<'py>(
+        &mut self,
+        py: Python<'py>,
+        otherwise: &[(usize, Option<u64>)],
+        roots: &[Address],
+    ) -> Vec<Change<'py>> {
+        let mut changed: Vec<Change<'py>> = Vec::new();
+        let mut annotations: HashSet<Address> = HashSet::new();
+        let roots: By<()> = roots.iter().map(|&root| (root, ())).collect();
+        for &(number, was) in otherwise {
+            let entry = self.entries[number];
+            let (keys, is_only_empty) = self.compare_keys(py, entry);
+            let (parts, is_only_asked) = self.compare_parts(py, entry);
+            if is_only_asked {
+                annotations.extend(parts.iter().flatten().map(|part| part.as_ptr() as Address));
+            }
+            let is_empty_and_new = was.is_none() && is_empty(entry.object as *mut ffi::PyObject);
+            if !is_only_empty && !is_only_asked && !is_empty_and_new {
+                // SAFETY: it has just been reached, and nothing has been executed since.
+                let object = unsafe { Bound::from_borrowed_ptr(py, entry.object as *mut ffi::PyObject) };
+                changed.push((object, keys, parts, was.is_none() && roots.contains_key(&entry.object)));
+            }
+        }
+        changed.retain(|(object, ..)| !annotations.contains(&(object.as_ptr() as Address)));
+        changed
     }
 
     /// What stands for *object* where something refers to it; in a walk, it is looked at later, if it can be changed.
@@ -457,12 +640,21 @@ impl Traces {
         }
         if let Some(walk) = walk {
             self.referents += 1;
-            walk.known.entry(object as Address).or_insert_with(|| {
-                let entry =
-                    Entry { object: object as Address, class: class as Address, kind, raw: 0, hash: 0, closely: false };
-                walk.entries.push(entry);
-                walk.entries.len() - 1
-            });
+            match walk.known.as_mut().unwrap_or(&mut self.known).entry(object as Address) {
+                Slot::Occupied(slot) => {
+                    let number = *slot.get();
+                    if walk.reached[number] == NOBODY {
+                        walk.reached[number] = walk.by;
+                        walk.found.push(number);
+                    }
+                }
+                Slot::Vacant(slot) => {
+                    slot.insert(walk.entries.len());
+                    let (object, class, reached_by) = (object as Address, class as Address, walk.by);
+                    walk.entries.push(Entry { object, class, kind, raw: 0, hash: 0, closely: false, reached_by });
+                    walk.reached.push(reached_by);
+                }
+            }
         }
         object as u64
     }
@@ -535,7 +727,12 @@ impl Traces {
         let reference = unsafe { Bound::from_borrowed_ptr(py, object) };
         let Some(referent) = weak_referent(&reference) else { return true };
         let address = referent as Address;
-        if self.known.contains_key(&address) || self.standing.contains(&address) {
+        // In a walk, what was known before it is asked for, so that it does not matter what is looked at first.
+        let was_there = |&number: &usize| {
+            walk.as_ref()
+                .is_none_or(|walk| walk.known.is_some() || number < walk.count || walk.moved.contains_key(&address))
+        };
+        if self.known.get(&address).is_some_and(was_there) || self.standing.contains(&address) {
             return false;
         }
         // SAFETY: it is alive.
@@ -733,12 +930,52 @@ extern "C" fn add_reference(object: *mut ffi::PyObject, found: *mut c_void) -> c
     0
 }
 
+/// What a look has found.
+struct Found {
+    /// The numbers of entries that are otherwise, and their hashes before; None: they are new.
+    otherwise: Vec<(usize, Option<u64>)>,
+    /// What is not reached any more, with its hash.
+    gone: Vec<(Address, u64)>,
+}
+
 /// What a walk has reached by now.
 struct Walk {
-    known: By<usize>,
     entries: Vec<Entry>,
-    /// Whether what is being looked at has to be looked at closely.
+    /// How many there were before.
+    count: usize,
+    /// Where they are; None: where they are known to be already.
+    known: Option<By<usize>>,
+    /// Of each, by which it was reached in this walk first.
+    reached: Vec<u32>,
+    /// What was reached that was there before.
+    found: Vec<usize>,
+    /// Of that, what has another number now.
+    moved: By<()>,
+    /// Which is being looked at.
+    by: u32,
+    /// Whether it has to be looked at closely.
     is_close: bool,
+}
+
+impl Walk {
+    fn of(entries: Vec<Entry>, known: Option<By<usize>>) -> Self {
+        let count = entries.len();
+        let reached = vec![NOBODY; count];
+        Self { entries, count, known, reached, found: Vec::new(), moved: By::default(), by: ROOT, is_close: false }
+    }
+}
+
+/// Something that is searched for.
+struct Search<'a> {
+    lost: &'a By<usize>,
+    is_found: bool,
+}
+
+extern "C" fn search_lost(object: *mut ffi::PyObject, search: *mut c_void) -> c_int {
+    // SAFETY: `Traces::find_lost` has handed this in, and waits.
+    let search = unsafe { &mut *search.cast::<Search>() };
+    search.is_found |= search.lost.contains_key(&(object as Address));
+    0
 }
 
 const SEED: u64 = 0x51_7C_C1_B7_27_22_0A_95;
