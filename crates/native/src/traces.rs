@@ -62,8 +62,6 @@ pub struct Traces {
     /// What was reached, in the order in which it was: whatever refers to an object first is before it.
     entries: Vec<Entry>,
     known: By<usize>,
-    /// Of what is otherwise since the mark, its hash then; None: it was not reached.
-    marked: Option<By<Option<u64>>>,
     /// Of dictionaries whose keys are texts: these, and what stands for their values.
     keys: By<Vec<(String, u64)>>,
     /// Of objects of the project's classes: what stands for all that they refer to.
@@ -150,7 +148,6 @@ impl Traces {
             roots: Vec::new(),
             entries: Vec::new(),
             known: By::default(),
-            marked: None,
             keys: By::default(),
             parts: By::default(),
             round: 0,
@@ -196,10 +193,7 @@ impl Traces {
     /// Look at all that can be reached from *roots*; what was there before and is otherwise now, and the roots that are new.
     ///
     /// None if there is too much of it: then nothing is known the next time.
-    ///
-    /// :param marks: what was there before is marked, unless something is: :meth:`is_as_marked` compares with that.
-    #[pyo3(signature = (roots, *, marks = false))]
-    fn look<'py>(&mut self, py: Python<'py>, roots: &Bound<'py, PyList>, marks: bool) -> Option<Vec<Change<'py>>> {
+    fn look<'py>(&mut self, py: Python<'py>, roots: &Bound<'py, PyList>) -> Option<Vec<Change<'py>>> {
         self.round += 1;
         self.classes.clear();
         let addresses: Vec<Address> = roots.iter().map(|root| root.as_ptr() as Address).collect();
@@ -213,63 +207,13 @@ impl Traces {
             // Nothing was known.
             changed.clear();
         }
-        if marks && self.marked.is_none() {
-            self.marked = Some(By::default());
-        }
-        if let Some(marked) = &mut self.marked {
-            for &(number, was) in &found.otherwise {
-                marked.entry(self.entries[number].object).or_insert(was);
-            }
-        }
-        for (address, was) in found.gone {
+        for address in found.gone {
             self.keys.remove(&address);
             self.parts.remove(&address);
             self.class_names.remove(&address);
-            if let Some(marked) = &mut self.marked {
-                marked.entry(address).or_insert(Some(was));
-            }
         }
         self.roots = addresses;
         Some(changed)
-    }
-
-    /// For each of some objects, by their addresses, whether it was in the last look as it is marked: if it is in neither, too. No, if nothing is.
-    fn are_as_marked(&self, addresses: Vec<Address>) -> Vec<bool> {
-        let Some(marked) = &self.marked else { return vec![false; addresses.len()] };
-        let is_as_marked = |address: &Address| {
-            let now = self.known.get(address).map(|&number| self.entries[number].hash);
-            marked.get(address).is_none_or(|&was| was == now)
-        };
-        addresses.iter().map(is_as_marked).collect()
-    }
-
-    /// Nothing is marked any more.
-    fn unmark(&mut self) {
-        self.marked = None;
-    }
-
-    /// Whether something is otherwise than in the last look, at a glance: one of *namespaces*, or of *objects* and what these lead to nearby, of
-    /// what was reached then.
-    fn has_news(&self, namespaces: Vec<Bound<'_, PyDict>>, objects: Vec<Bound<'_, PyAny>>) -> bool {
-        let is_other = |object: *mut ffi::PyObject| {
-            let Some(&number) = self.known.get(&(object as Address)) else { return false };
-            let entry = &self.entries[number];
-            // SAFETY: it is alive.
-            let class = unsafe { ffi::Py_TYPE(object) } as Address;
-            class != entry.class || raw_hash(object, entry.kind) != entry.raw
-        };
-        let mut near: Vec<_> = objects.iter().map(Bound::as_ptr).collect();
-        let mut number = 0;
-        while number < near.len() {
-            if is_other(near[number]) {
-                return true;
-            }
-            if near.len() < NEAR && self.known.contains_key(&(near[number] as Address)) {
-                near.extend(referents(near[number]));
-            }
-            number += 1;
-        }
-        namespaces.iter().any(|namespace| is_other(namespace.as_ptr()))
     }
 
     /// Whether *object* was reached in the last look, and all that it refers to was.
@@ -400,7 +344,6 @@ impl Traces {
                 self.roots.clear();
                 self.keys.clear();
                 self.parts.clear();
-                self.marked = None;
                 return None;
             }
         }
@@ -412,8 +355,7 @@ impl Traces {
         let all = self.entries.iter().enumerate().map(|(number, entry)| (number, was(entry), entry.hash));
         let otherwise = all.filter(|&(_, was, is)| was != Some(is)).map(|(number, was, _)| (number, was)).collect();
         let is_gone = |(address, _): &(&Address, &usize)| !self.known.contains_key(*address);
-        let gone =
-            known_before.iter().filter(is_gone).map(|(&address, &place)| (address, before[place].hash)).collect();
+        let gone = known_before.iter().filter(is_gone).map(|(&address, _)| address).collect();
         Some(Found { otherwise, gone })
     }
 
@@ -452,7 +394,7 @@ impl Traces {
             }
         }
         self.gone += before.iter().filter(|&&(number, _)| self.entries[number].object == 0).count();
-        let gone = was.into_iter().filter(|(address, _)| !self.known.contains_key(address)).collect();
+        let gone = was.into_keys().filter(|address| !self.known.contains_key(address)).collect();
         Some(Found { otherwise, gone })
     }
 
@@ -934,8 +876,8 @@ extern "C" fn add_reference(object: *mut ffi::PyObject, found: *mut c_void) -> c
 struct Found {
     /// The numbers of entries that are otherwise, and their hashes before; None: they are new.
     otherwise: Vec<(usize, Option<u64>)>,
-    /// What is not reached any more, with its hash.
-    gone: Vec<(Address, u64)>,
+    /// What is not reached any more.
+    gone: Vec<Address>,
 }
 
 /// What a walk has reached by now.
@@ -1117,9 +1059,6 @@ fn module_of<'py>(py: Python<'py>, class: *mut ffi::PyTypeObject) -> Option<Boun
 
 /// How many references are followed at most in one look.
 const LIMIT: usize = 2_000_000;
-
-/// How many objects are glanced at.
-const NEAR: usize = 48;
 
 /// What holds an entry of what ``functools.lru_cache`` gives: first, the ones before and behind it. In which order they were used says nothing of them.
 const LINK: &str = "_lru_list_elem";

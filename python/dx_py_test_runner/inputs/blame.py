@@ -41,11 +41,8 @@ class Blame:
         found: dict[int, bool] = {}
         return {number for number in numbers if self._reaches(number, self._unseen.__contains__, found)} if self._unseen else set()
 
-    def of(self, numbers: Iterable[int], left: Left, within: Collection[int] | None = None) -> set[int]:
-        """Those that can have left something.
-
-        :param within: numbers of all codes that were executed while that happened, if it is known.
-        """
+    def of(self, numbers: Iterable[int], left: Left) -> set[int]:
+        """Those that can have left something."""
         if self._handed is None:
             known = self._known
             self._handed = known.handing_anyway.union(*(known.handing.get(number, ()) for number in known.begun))
@@ -55,8 +52,7 @@ class Blame:
 
         def may_itself(number: int) -> bool:
             if number not in itself:
-                is_within = within is None or number in within
-                itself[number] = is_within and number in places and may_have_left(places[number], left, handed, own)
+                itself[number] = number in places and may_have_left(places[number], left, handed, own)
             return itself[number]
 
         found: dict[int, bool] = {}

@@ -13,7 +13,7 @@ import sys
 from sys import _getframe  # bound at once: a test may take it away
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import CodeType, FrameType, MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from dx_py_test_runner._native import Stack, code_of
 from dx_py_test_runner.inputs.blame import as_of_any
@@ -75,22 +75,6 @@ A_CLASS = "class"
 
 HEARING_OF_CLASSES = frozenset({"__init_subclass__", "__set_name__"})
 """Methods that do; so do those of metaclasses that make objects."""
-
-class Watcher(Protocol):
-    """Is told while a test runs."""
-
-    def begins(self) -> None:
-        """Some code begins, and has not done anything."""
-
-    def returns(self, number: int, /) -> None:
-        """A code returns (:meth:`Executed.tell_when_it_returns`)."""
-
-    def loads(self, code: CodeType, /) -> None:
-        """The body of a module of the project is going to be executed."""
-
-    def loaded(self, code: CodeType, /) -> None:
-        """It has been, or has raised an exception."""
-
 
 _monitoring: Any = getattr(sys, "monitoring", None)
 
@@ -166,17 +150,14 @@ class Executed:
         self._stack = Stack(self._find_place)
         self._held: list[CodeType] = []
         self._bodies: set[int] = set()
-        self.recent: set[int] | None = None
-        """Numbers of all codes that were begun since this was emptied last; None: they are not taken down."""
-        self.watcher: Watcher | None = None
         monitoring = _monitoring
         monitoring.use_tool_id(_TOOL, _NAME)
         monitoring.register_callback(_TOOL, monitoring.events.RAISE, self._raises)
         self._local = monitoring.events.PY_START | monitoring.events.PY_RESUME
         for event in (monitoring.events.PY_START, monitoring.events.PY_RESUME):
             monitoring.register_callback(_TOOL, event, self._begins)
-        monitoring.register_callback(_TOOL, monitoring.events.PY_RETURN, self._returns)
-        monitoring.register_callback(_TOOL, monitoring.events.PY_UNWIND, self._ends_body)
+        for event in (monitoring.events.PY_RETURN, monitoring.events.PY_UNWIND):
+            monitoring.register_callback(_TOOL, event, self._ends_body)
         monitoring.register_callback(_TOOL, monitoring.events.CALL, self._calls)
         self._importing = importlib.import_module.__code__
         monitoring.set_local_events(_TOOL, self._importing, monitoring.events.PY_START)
@@ -185,10 +166,9 @@ class Executed:
     def restart(self) -> None:
         """Have everything told once more."""
         self._again.clear()
-        self.tell_anew()
+        self._tell_anew()
 
-    def tell_anew(self) -> None:
-        """The same, while a test runs."""
+    def _tell_anew(self) -> None:
         self._told.clear()
         _monitoring.restart_events()
 
@@ -258,29 +238,12 @@ class Executed:
             self._held.append(code)
             self._listen(code)
             _monitoring.set_local_events(_TOOL, code, _monitoring.events.PY_RETURN | _calls_of(code))
-            if self.watcher is not None:
-                self.watcher.loads(code)
             # What was executed for another module may be executed for this one, too.
-            self.tell_anew()
+            self._tell_anew()
 
     def _ends_body(self, code: CodeType, _offset: int, _value: object) -> None:
         if id(code) in self._bodies:
-            self.tell_anew()
-            if self.watcher is not None:
-                self.watcher.loaded(code)
-
-    def _returns(self, code: CodeType, offset: int, value: object) -> Any:
-        if id(code) in self._bodies:
-            return self._ends_body(code, offset, value)
-        number = self._numbers.get(id(code))
-        if number is not None and self.watcher is not None:
-            self.watcher.returns(number)
-        return _monitoring.DISABLE
-
-    def tell_when_it_returns(self, number: int) -> None:
-        """Have the watcher told when this code returns, once for each time that everything is told anew."""
-        code = self._codes[number]
-        _monitoring.set_local_events(_TOOL, code, self._local | _calls_of(code) | _monitoring.events.PY_RETURN)
+            self._tell_anew()
 
     def stop(self) -> None:
         """Listen no more."""
@@ -298,8 +261,6 @@ class Executed:
         number = self._numbers.get(id(code))
         if number is None:
             return self._imports(_getframe(1)) if code is self._importing else _monitoring.DISABLE
-        if self.watcher is not None:
-            self.watcher.begins()
         if number in self._methods:
             self.called.add(number)
         again = _monitoring.DISABLE
@@ -311,7 +272,7 @@ class Executed:
         is_kept = self._note(number, _getframe(1))
         if number in self._keepers and not is_kept and not self._wide and not self.fleeting.get(number, False) and self._is_due(number):
             # What the test has executed before is not told of otherwise, when it is executed beneath. And this one shall be told of again.
-            self.tell_anew()
+            self._tell_anew()
             return None
         return again
 
@@ -379,8 +340,6 @@ class Executed:
         if sink is not None:
             sink.add(number)
             self.begun.add(number)
-            if self.recent is not None:
-                self.recent.add(number)
         passed, end = self._stack.walk(frame)
         # Of the others it does not matter what is executed beneath them.
         keepers = [place for place in passed if place in self._keepers or place >= self._judged]

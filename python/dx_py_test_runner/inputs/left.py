@@ -33,17 +33,14 @@ class Left(NamedTuple):
     names: frozenset[str]
     """Under which it was put where it is."""
     where: frozenset[str]
-    """The files of the modules that lead to it; ``""``: where else, or anywhere; with :data:`ODD` before it, a name in ``sys.modules``."""
+    """The files of the modules that lead to it; ``""``: where else, or anywhere."""
     how: frozenset[str] | None = None
     """The methods (``[]``: an assignment to an item, ``[str]``: to one whose key is a text) by one of which that can have been done; None: by any."""
     owners: frozenset[str] | None = None
     """The classes, those above them among them, of the object whose attributes or items are otherwise; None: of any."""
-    object: int | None = None
-    """The address of what is otherwise; None: of more than one object, or of something that is not looked at by following references."""
 
 
 ANYWHERE = frozenset({""})
-ODD = "\0"
 UNKNOWN = Left(EVERYTHING, ANYWHERE)
 """Whatever, wherever."""
 
@@ -99,7 +96,7 @@ class Naming:
                 where = {self._of_modules[one].get("__file__", "") if one in self._of_modules else "" for one in origins}
                 ways = None if self._through_others[number] else self._ways_into(changed)
                 owners = self._owners.get(number, {ANYTHING})
-                found.append(Left(frozenset(known), frozenset(where) or ANYWHERE, ways, None if ANYTHING in owners else frozenset(owners), id(changed)))
+                found.append(Left(frozenset(known), frozenset(where) or ANYWHERE, ways, None if ANYTHING in owners else frozenset(owners)))
         return found
 
     def _is_part_of(self, change: Change, changed_ones: Collection[int]) -> bool:

@@ -10,19 +10,20 @@ import inspect
 import os
 from sys import _getframe  # bound at once: a test may take it away
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
 from dx_py_test_runner._native import Stack, code_of
 from dx_py_test_runner.inputs.compare import HASH_LIMIT, metadata_names, visible_names
-from dx_py_test_runner.inputs.executed import listen
+from dx_py_test_runner.inputs.blame import Blame
+from dx_py_test_runner.inputs.executed import NOBODY, Executed, listen
 from dx_py_test_runner.inputs.lasting import Lasting, counts_objects
+from dx_py_test_runner.inputs.left import UNKNOWN, Left
 from dx_py_test_runner.inputs.mentioned import ANY_MODULE, WORDS, mentioned_in
 from dx_py_test_runner.inputs.traces import Traces
 from dx_py_test_runner.inputs.stamp import content_hash, link_target, stamp, what_is
-from dx_py_test_runner.inputs.weighing import Weighing
 
 FILE, KIND, LINK, STATUS, LIST, DISTS, ENV, PROCESS = "file", "kind", "link", "status", "list", "dists", "env", "process"
 """What may be read: a file's content, what is at a path, where a link leads, a file's size and times, the names in a folder, the
@@ -74,6 +75,8 @@ class Owners:
         """By the item's index."""
         self.beneath: dict[tuple[str, str], Reads] = {}
         """What was read beneath a function of the project, by its file and its qualified name: it may have kept what it found."""
+        self.left_beneath: dict[tuple[str, str, str], Reads] = {}
+        """The same of what a test has left behind, by the file of a module that leads to that, and the function's file and name."""
         self._stack = Stack(self._find_place)
         self._named: list[tuple[str, str] | None] = []
         """Functions on stacks, by the numbers that they have there."""
@@ -95,8 +98,14 @@ class Owners:
         self._lasting = Lasting() if self.executed is not None and counts_objects() else None
         if self._lasting is not None and self.executed is not None:
             self.executed.fleeting = self._lasting.fleeting
-        traces = Traces(self.is_of_project) if self._lasting is not None else None
-        self._weighing = Weighing(self.executed, traces, self._given) if self.executed is not None else None
+        self._traces = Traces(self.is_of_project) if self._lasting is not None else None
+        self._is_weighing = False
+        self._left: list[Left] = []
+        """What is otherwise already, in the test that is being run."""
+        self._watched: dict[int, bool] = {}
+        """Of codes that may keep what they find, whether it would be seen if they did."""
+        self._now_beneath: dict[tuple[str, str], Reads] = {}
+        """What was read in the test that is being run, as in `beneath`."""
         self._created: set[str] = set()
         self._made: set[tuple[int | None, str]] = set()
         self._temporary = os.path.join(tempfile.gettempdir(), "pytest-of-")
@@ -116,12 +125,58 @@ class Owners:
         """A test, or a fixture that outlives one, begins or has ended."""
         if self.executed is not None:
             self.executed.narrow()
-            if self._weighing is not None:
-                self._weighing.weigh()
+            self._weigh(self.executed)
             if self._lasting is not None and (called := self.executed.called):
                 self._lasting.look(self.executed.codes(called))
                 called.clear()
             self.executed.restart()
+
+    def _weigh(self, executed: Executed) -> None:
+        """A test has ended: of what was read or executed beneath functions that may keep it, take what may have been left behind."""
+        traces = self._traces
+        if traces is None:
+            self._take(executed, [UNKNOWN])
+            return
+        if executed.pending or self._now_beneath or self._left or not self._is_weighing:
+            self._is_weighing = True
+            self._take(executed, [*self._left, *self._look(traces)])
+            self._left.clear()
+        if new := executed.places.keys() - self._watched.keys():
+            for number in new:
+                places = executed.places[number]
+                self._watched[number] = places is None or traces.watch(executed.file_of(number), places)
+            self._look(traces, is_set_up=True)
+
+    def _look(self, traces: Traces, *, is_set_up: bool = False) -> list[Left]:
+        values = (getattr(one, "cached_result", None) for one in self._definitions)
+        return traces.look([value[0] for value in values if value is not None], is_set_up=is_set_up)
+
+    def _take(self, executed: Executed, left: Sequence[Left]) -> None:
+        """Of what is pending, what may be among what was *left*."""
+        blame = Blame(executed, {number for number, is_seen in self._watched.items() if not is_seen})
+        numbers = {keeper for _number, keeper in executed.pending}
+        numbers.update(number for function in self._now_beneath for number in executed.numbers_of.get(function, ()))
+        unseen = blame.unseen(numbers)
+        blamed = [(one.where, blame.of(numbers, one)) for one in left]
+        whence: dict[str, set[int]] = {NOBODY: set(unseen)}
+        for where, guilty in blamed:
+            for path in where:
+                whence.setdefault(path, set()).update(guilty)
+        for path, guilty in whence.items():
+            if guilty:
+                executed.callers.setdefault(path, set()).update(pair for pair in executed.pending if pair[1] in guilty)
+        for function, reads in self._now_beneath.items():
+            its = executed.numbers_of.get(function, ())
+            if not its or not unseen.isdisjoint(its):
+                places = {function[0]}
+            else:
+                places = {path or function[0] for where, guilty in blamed if not guilty.isdisjoint(its) for path in where}
+            for path in places:
+                known = self.left_beneath.setdefault((path, *function), {})
+                for read, state in reads.items():
+                    known.setdefault(read, state)
+        executed.forget()
+        self._now_beneath.clear()
 
     def is_of_project(self, filename: str) -> bool:
         """Whether a file of code is the project's own."""
@@ -167,14 +222,10 @@ class Owners:
             yield
         finally:
             self._running.pop()
-            if self._weighing is not None:
-                self._weighing.fixture_is_set_up()
+            if self._traces is not None and self._is_weighing:
+                # What it gives is new now, and what the test does to it is not.
+                self._left += self._look(self._traces, is_set_up=True)
             self._restart()
-
-    def _given(self) -> list[Any]:
-        """What fixtures give that outlive a test."""
-        values = (getattr(one, "cached_result", None) for one in self._definitions)
-        return [value[0] for value in values if value is not None]
 
     def _restart(self) -> None:
         if self.executed is not None:
@@ -186,9 +237,7 @@ class Owners:
 
     def forget(self) -> None:
         """In a fork: what was read before it is somebody else's to tell."""
-        self.everybody, self.modules, self.beneath, self.ran = {}, {}, {}, []
-        if self._weighing is not None:
-            self._weighing.left_beneath = {}
+        self.everybody, self.modules, self.beneath, self.left_beneath, self.ran = {}, {}, {}, {}, []
 
     # ---- reads
 
@@ -209,7 +258,7 @@ class Owners:
         item = self._page.item
         if item is None or item == self._imports_in or read not in self.items.get(item, ()):
             return False
-        return all(read in self.beneath.get(function, ()) or read in self._now_beneath().get(function, ()) for function in self._functions())
+        return all(read in self.beneath.get(function, ()) or read in self._now_beneath.get(function, ()) for function in self._functions())
 
     def note(self, kind: str, name: str) -> None:
         """Something was read. *name* is an absolute path where it is a path."""
@@ -220,9 +269,9 @@ class Owners:
             sinks = [self.everybody]
         else:
             sinks = self._sinks()
-            is_pending = self._weighing is not None and self._page is not None and self._page.item is not None
+            is_pending = self.executed is not None and self._page is not None and self._page.item is not None
             for function in self._functions():
-                beneath = self._now_beneath() if is_pending and function[1] != ANY else self.beneath
+                beneath = self._now_beneath if is_pending and function[1] != ANY else self.beneath
                 sinks.append(beneath.setdefault(function, {}))
         if all(read in sink for sink in sinks):
             return
@@ -231,10 +280,6 @@ class Owners:
         state = STATES[kind](name) if kind in STATES else None
         for sink in sinks:
             sink.setdefault(read, state)
-
-    def _now_beneath(self) -> dict[tuple[str, str], Reads]:
-        """What was read in the test that is being run, as in `beneath`."""
-        return {} if self._weighing is None else self._weighing.beneath
 
     def executes(self, code: CodeType) -> None:
         """Somebody executes *code*, as a module or otherwise."""
@@ -372,17 +417,15 @@ class Owners:
         """Everything, as values that :mod:`marshal` takes."""
         if self._lasting is not None and self.executed is not None:
             self._lasting.close(self.executed.called)
-        left_beneath = {}
-        if self._weighing is not None:
-            self._weighing.weigh()
-            left_beneath = self._weighing.left_beneath
+        if self.executed is not None:
+            self._weigh(self.executed)
         return {
             "everybody": _plain(self.everybody),
             "modules": {name: _plain(reads) for name, reads in self.modules.items()},
             "fixtures": {number: _plain(reads) for number, reads in self.fixtures.items()},
             "items": {index: _plain(reads) for index, reads in self.items.items()},
             "beneath": {function: _plain(reads) for function, reads in self.beneath.items()},
-            "left_beneath": {place: _plain(reads) for place, reads in left_beneath.items()},
+            "left_beneath": {place: _plain(reads) for place, reads in self.left_beneath.items()},
             "uses": list(self.uses),
             "ran": self.ran,
             "codes": [] if self.executed is None else self.executed.names(),

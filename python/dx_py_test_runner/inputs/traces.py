@@ -12,7 +12,6 @@ import builtins
 import contextvars
 import functools
 import gc
-import linecache
 import os
 import sys
 import time
@@ -22,13 +21,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from dx_py_test_runner import _native
-from dx_py_test_runner.inputs.left import ANYTHING, ANYWHERE, ODD, UNKNOWN, Change, Left, Naming, attributes_of
+from dx_py_test_runner.inputs.left import ANYTHING, ANYWHERE, UNKNOWN, Change, Left, Naming, attributes_of
 
 _SHARE, _FLOOR = 0.3, 0.5
 """How much of the time may be spent on looking: a share of what has passed, and seconds in any case. Without it, a test counts so, too."""
-
-_EARLY_SHARE, _EARLY_FLOOR = 0.1, 0.5
-"""The same of looks while a test still runs. Without it, it is only looked behind the test."""
 
 _MANY = 3_000
 """With more than this otherwise, all is."""
@@ -54,10 +50,6 @@ _PLAIN = [
 ]
 
 
-Spot = tuple[str, Sequence[str]]
-"""Where a function puts something: whether it is what a decorator gives (``@``), and the path to it in a module; none: into the module itself."""
-
-
 class Traces:
     """What is known of the state of one process that runs tests.
 
@@ -73,15 +65,13 @@ class Traces:
         self._more: dict[int, tuple[Any, str]] = {}
         self._locals: dict[int, dict[str, Any]] = {}
         """What threads' own objects have in this one."""
-        self._odd_modules: dict[Any, int] | None = None
+        self._odd_modules: Any = None
         self._watches_environment = False
         self._environment: Any = None
         self._context: dict[Any, int] = {}
         self._of_modules: dict[int, dict[str, Any]] = {}
-        self._by_file: dict[str, list[dict[str, Any]]] = {}
         self._own: set[str] = set()
-        self._has_all_modules = True
-        self._began = self._spent = self._spent_early = 0.0
+        self._began = self._spent = 0.0
         self._is_known = False
         self._is_broken = False
 
@@ -97,32 +87,11 @@ class Traces:
         if self._is_broken or self._spent > _FLOOR + _SHARE * (began - self._began):
             self._is_known = False
             return [UNKNOWN]
-        try:
-            return self._careful(lambda: self._look(fixtures, is_set_up=is_set_up))
-        finally:
-            self._spent += time.monotonic() - began
-
-    def look_early(self, fixtures: Sequence[Any], loading: str = "") -> list[Left] | None:
-        """The same, of what can be followed, while a test still runs; None if it is not known what is otherwise.
-
-        What was there before is marked, if nothing is (:meth:`are_as_marked`).
-
-        :param loading: the file of a module whose body is going to be executed: what is in the module by now, nobody has put there.
-        """
-        began = time.monotonic()
-        if not self._is_known or self._is_broken or self._spent_early > _EARLY_FLOOR + _EARLY_SHARE * (began - self._began):
-            return None
-        try:
-            return self._careful(lambda: self._look_early(fixtures, loading))
-        finally:
-            self._spent_early += time.monotonic() - began
-
-    def _careful(self, look: Callable[[], list[Left]]) -> list[Left]:
         # What only weak references lead to must not go while it is being looked at.
         was_enabled = gc.isenabled()
         gc.disable()
         try:
-            return look()
+            return self._look(fixtures, is_set_up=is_set_up)
         except Exception:
             # Some object cannot even be looked at: the tests go on, and whatever may be kept is.
             self._is_broken = True
@@ -130,61 +99,7 @@ class Traces:
         finally:
             if was_enabled:
                 gc.enable()
-
-    def _look_early(self, fixtures: Sequence[Any], loading: str) -> list[Left]:
-        before = self._namespaces
-        self._find_modules()
-        roots = self._roots(fixtures, contextvars.copy_context())
-        found = self._native.look(roots, marks=True)
-        self._is_known = found is not None
-        if found is None or len(found) > _MANY:
-            left = [UNKNOWN]
-        else:
-            new = [id(one) for one in self._modules_of(loading)]
-            left = self._left_in_all([one for one in found if not one[3] or id(one[0]) not in new], roots, set(map(id, fixtures)))
-        if self._namespaces is not before:
-            # A module that the test loads may be gone before it ends: nothing of it is held.
-            self._take_modules(before)
-            self._has_all_modules = False
-        return left
-
-    def _left_in_all(self, found: Sequence[Change], roots: list[Any], given: Collection[int]) -> list[Left]:
-        if not found:
-            return []
-        left = self._left_in([one for one in found if not one[3] or id(one[0]) in self._of_modules or id(one[0]) in given])
-        # Who asks an object for its attributes may have them put elsewhere.
-        self._native.look(roots)
-        return left
-
-    def are_as_marked(self, left: Sequence[Left]) -> list[bool]:
-        """Whether what was *left* then is as it was when it was marked."""
-        marked = iter(self._native.are_as_marked([one.object for one in left if one.object is not None]))
-        return [one.object is not None and next(marked) for one in left]
-
-    def unmark(self) -> None:
-        """Another test begins."""
-        if self._native is not None:
-            self._native.unmark()
-
-    def spots_of(self, path: str, places: Iterable[str]) -> list[Spot]:
-        """Of the places of a function of the file at *path*, those that can be glanced at."""
-        found: list[Spot] = []
-        for place in places:
-            words = place[1:].partition("[")[0].split(".")
-            if place[0] in "=#" and words[0] != "!":
-                found.append((place[0], words[:-1] if place[0] == "=" else words))
-            elif place[0] == "@" and any(_is_cache(module.get(words[-1])) for module in self._modules_of(path)):
-                found.append((place[0], words[-1:]))
-        return found
-
-    def has_news(self, path: str, spots: Iterable[Spot]) -> bool:
-        """Whether anything is otherwise, at a glance, where a function of the file at *path* puts something."""
-        namespaces, objects = [], []
-        for module in self._modules_of(path):
-            for _kind, words in spots:
-                namespaces += [] if words else [module]
-                objects += [_at(words, module)] if words else []
-        return bool(self._native.has_news(namespaces, objects))
+            self._spent += time.monotonic() - began
 
     def _begin(self, now: float) -> None:
         """With the first look: before it, a level may have waited for long, and for another client."""
@@ -211,18 +126,19 @@ class Traces:
             left.append(Left(frozenset({"environ"}), ANYWHERE))
             self._environment = environment
         if self._odd_modules is not None and (odd := _odd_modules()) != self._odd_modules:
-            was, self._odd_modules = self._odd_modules, odd
-            changed = [name for name in odd.keys() | was.keys() if odd.get(name) != was.get(name)]
-            # Who does not name it can only come upon it.
-            left.append(Left(frozenset({"modules"}), frozenset(ODD + name for name in changed) if all(type(name) is str for name in changed) else ANYWHERE))
+            left.append(Left(frozenset({"modules"}), ANYWHERE))
+            self._odd_modules = odd
         now = {variable: id(value) for variable, value in context.items()}
         if now != self._context and was_known:
             left += self._left_in_context([variable for variable in now.keys() | self._context.keys() if now.get(variable) != self._context.get(variable)])
         self._context = now
         if found is None or not was_known or len(found) > _MANY:
             left.append(UNKNOWN)
-        else:
-            left += self._left_in_all(found, roots, set() if is_set_up else set(map(id, fixtures)))
+        elif found:
+            given = set() if is_set_up else set(map(id, fixtures))
+            left += self._left_in([one for one in found if not one[3] or id(one[0]) in self._of_modules or id(one[0]) in given])
+            # Who asks an object for its attributes may have them put elsewhere.
+            self._native.look(roots)
         if is_set_up and found is not None and self._find_locals():
             self._native.look(self._roots(fixtures, context))
         return left
@@ -267,9 +183,6 @@ class Traces:
             return True
         if value is os.environ:
             self._watches_environment = True
-            return True
-        if value is linecache.cache:
-            # A text that is shown of a code: nobody asks for it who has not been given the code.
             return True
         if value is sys.modules:
             self._odd_modules = _odd_modules()
@@ -331,13 +244,12 @@ class Traces:
             self._native.release()
 
     def _modules_of(self, path: str) -> list[Mapping[str, Any]]:
-        return self._by_file.get(path, [])
+        return [names for names in self._namespaces if names.get("__file__") == path]
 
     def _find_modules(self) -> None:
         modules = sys.modules
-        if self._has_all_modules and self._native.knows(modules):
+        if self._native.knows(modules):
             return
-        self._has_all_modules = True
         own = {}
         for name, module in list(modules.items()):
             # One that only stands for a module may be gone, and raises whatever it is asked.
@@ -346,14 +258,8 @@ class Traces:
                 own[name] = module
         self._own = set(own)
         self._native.know(modules, self._own)
-        self._take_modules(_each_once(module.__dict__ for module in own.values()))
-
-    def _take_modules(self, namespaces: list[dict[str, Any]]) -> None:
-        self._namespaces = namespaces
-        self._of_modules = {id(one): one for one in namespaces}
-        self._by_file = {}
-        for one in namespaces:
-            self._by_file.setdefault(one.get("__file__", ""), []).append(one)
+        self._namespaces = _each_once(module.__dict__ for module in own.values())
+        self._of_modules = {id(one): one for one in self._namespaces}
 
 
 _NAMES_OF_CLASS = type.__dict__["__dict__"]
@@ -368,16 +274,12 @@ def _at(path: Sequence[str], module: Mapping[str, Any]) -> Any:
     return value
 
 
-def _is_cache(value: Any) -> bool:
-    return type(value) is functools._lru_cache_wrapper
-
-
 def _environment() -> list[tuple[Any, Any]]:
     """The variables, but for what pytest says in them of each test; nobody is told that they were looked at."""
     return [item for item in dict.items(os.environ._data) if item[0] != b"PYTEST_CURRENT_TEST"]
 
 
-def _odd_modules() -> dict[Any, int]:
+def _odd_modules() -> dict[str, int]:
     """What stands in ``sys.modules`` that no import has put there."""
     return {name: id(module) for name, module in sys.modules.items() if not issubclass(type(module), types.ModuleType) or getattr(module.__dict__.get("__spec__"), "name", None) != name}
 

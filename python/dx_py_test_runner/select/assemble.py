@@ -11,7 +11,6 @@ from dx_py_test_runner.history.store import Claim, History, Memory
 from dx_py_test_runner.inputs import owners
 from dx_py_test_runner.inputs.compare import NEVER
 from dx_py_test_runner.inputs.executed import Keepers
-from dx_py_test_runner.inputs.left import ODD
 from dx_py_test_runner.inputs.mentioned import words_of
 from dx_py_test_runner.select import settled
 from dx_py_test_runner.select.closure import ALL, Graph, Loaded, Reached, absolute
@@ -45,14 +44,9 @@ class Part(NamedTuple):
 
     def starts_processes(self) -> bool:
         """Whether anything that it tells of was read by another process."""
-        return any(kind == owners.PROCESS for kind, _name in self.all_reads())
-
-    def all_reads(self) -> Iterable[tuple[str, str]]:
-        """Whatever was read, by whomever."""
-        yield from self.reads["everybody"]
-        for kind in ("modules", "fixtures", "items", "beneath", "left_beneath"):
-            for reads in self.reads[kind].values():
-                yield from reads
+        kinds = ("modules", "fixtures", "items", "beneath", "left_beneath")
+        groups = [self.reads["everybody"], *(reads for kind in kinds for reads in self.reads[kind].values())]
+        return any(kind == owners.PROCESS for reads in groups for kind, _name in reads)
 
 
 Outcomes = Mapping[int, tuple[str, float]]
@@ -109,7 +103,7 @@ class Assembler:
         if outlines.keys() != self._keepers.names.keys():
             self._keepers = keepers_of(outlines)
         self._fleeting = _fleeting(part.reads)
-        self._take_kept(part, outlines)
+        self._take_kept(part)
         mentioned = {path: names for path, reads in self._module_reads.items() if (names := self._mentioned(reads))}
         self._graph = graph = graph.knowing(Reached(self._listened, frozenset(self._dynamic), mentioned))
         ground = self._ground(part, graph)
@@ -176,7 +170,7 @@ class Assembler:
             return self.history.set_of([*needed, *self._findings(self._graph.lookups_of(names))])
         if self._set_of_all is None:
             claims = self._needed(frozenset(self._graph.modules), self._graph)
-            self._set_of_all = self.history.set_of([*claims, *self._findings([("", ALL)]), *self._of_codes(self._odd)])
+            self._set_of_all = self.history.set_of([*claims, *self._findings([("", ALL)])])
         return self._set_of_all
 
     def _is_dynamic(self, number: int) -> bool:
@@ -215,7 +209,7 @@ class Assembler:
                 for number in numbers:
                     self._add_lasting(number)
 
-    def _take_kept(self, part: Part, outlines: Mapping[str, Outline]) -> None:
+    def _take_kept(self, part: Part) -> None:
         """What was read or executed beneath a function that may keep it is given to others too: to all who depend on the module."""
         self._module_reads: dict[str, dict[Any, Any]] = {path: dict(reads) for path, reads in part.reads["modules"].items()}
         beneath = [(path, path, function, reads) for (path, function), reads in part.reads["beneath"].items()]
@@ -227,19 +221,11 @@ class Assembler:
                     known.setdefault(read, state)
         of_tests = {test.path for test in self._tests}
         self._lasting_in: dict[str, list[int]] = {}
-        self._odd: list[int] = []
-        words = None
         for path, pairs in part.reads["callers"].items():
             kept = sorted({number for number, caller in pairs if self._keeps(*self._codes[caller])})
             if path and self._graph.modules_of(path):
                 self._lasting_in[path] = kept
                 self._take_dynamic(path, kept)
-                continue
-            if path.startswith(ODD):
-                words = words or _words_in(part, outlines.values())
-            if path.startswith(ODD) and path.rpartition(".")[2].removeprefix(ODD) not in words:
-                # In `sys.modules`, under a name that nobody knows: who computes names, or goes through all of them, may come upon it.
-                self._odd += kept
             else:
                 for number in kept:
                     self._add_lasting(number)
@@ -415,8 +401,6 @@ class Assembler:
             yield (CODE, short, world.value(CODE, short))
         elif module.path:
             yield self._file(module.path)
-        if graph.is_dynamic(module):
-            yield from self._of_codes(self._odd)
         yield from self._findings(graph.lookups(name))
         yield from self._claims(self._module_reads.get(module.path, {}))
 
@@ -493,16 +477,3 @@ def _fleeting(reads: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
 
 _UNKNOWABLE = frozenset({"git", "hg", "svn"})
 """Programs whose answers hang on folders that are no part of the project's files."""
-
-
-def _words_in(part: Part, outlines: Iterable[Outline]) -> set[str]:
-    """The parts of all names of modules that texts have, or that somebody has asked for."""
-    names: set[str] = set()
-    for outline in outlines:
-        names.update(outline.names)
-        for _level, target, taken in outline.imports:
-            names.update((target, *taken))
-    for kind, name in part.all_reads():
-        if kind == owners.MENTION:
-            names.update(words_of(name) or (name,))
-    return {word for name in names for word in name.split(".")}

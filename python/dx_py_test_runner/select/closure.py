@@ -70,7 +70,7 @@ class Graph:
         """What a code has reached that the module has had executed."""
         return self._reached.mentioned.get(module.path, frozenset())
 
-    def is_dynamic(self, module: Loaded) -> bool:
+    def _is_dynamic(self, module: Loaded) -> bool:
         """Whether a module may have reached others by names that are not in its text."""
         if ALL in self._mentioned(module):
             return True
@@ -90,7 +90,7 @@ class Graph:
     def _find_needs(self, module: Loaded) -> set[str]:
         found: set[str] = set()
         self.add(module.name.rpartition(".")[0], found)
-        if self.is_dynamic(module):
+        if self._is_dynamic(module):
             return set(self.modules) - {module.name}
         for name in self._mentioned(module):
             self.add(name, found)
@@ -181,7 +181,7 @@ class Graph:
         module = self.modules[name]
         found = {("", name.partition(".")[0])}
         targets = {name}
-        if self.is_dynamic(module):
+        if self._is_dynamic(module):
             found.add(("", ALL))
         outline = self.outline_of(module)
         for level, target, names in () if outline is None else outline.imports:
