@@ -91,6 +91,11 @@ struct Entry {
     reached_by: u32,
 }
 
+/// Those that stand for something, with their numbers.
+fn there(entries: &[Entry]) -> impl Iterator<Item = (usize, &Entry)> {
+    entries.iter().enumerate().filter(|(_, entry)| entry.object != 0)
+}
+
 /// In place of an entry: one of the roots, and none.
 const ROOT: u32 = u32::MAX;
 const NOBODY: u32 = u32::MAX - 1;
@@ -231,9 +236,9 @@ impl Traces {
         // SAFETY: all is as it was, so it is alive.
         let alive =
             |entry: &Entry| unsafe { Bound::from_borrowed_ptr(py, entry.object as *mut ffi::PyObject) }.unbind();
-        self.held.extend(self.entries.iter().filter(|entry| entry.object != 0).map(alive));
+        self.held.extend(there(&self.entries).map(|(_, entry)| alive(entry)));
         let mut found = References { known: &self.known, holder: 0, pairs: Vec::with_capacity(4 * self.entries.len()) };
-        for (number, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.object != 0) {
+        for (number, entry) in there(&self.entries) {
             found.holder = number;
             traverse(entry.object as *mut ffi::PyObject, add_reference, (&raw mut found).cast());
         }
@@ -287,7 +292,8 @@ impl Traces {
         if !self.is_unchanged(class.py()) {
             return Vec::new();
         }
-        let found = self.entries.iter().filter(|entry| entry.object != 0 && entry.class == class.as_ptr() as Address);
+        let found =
+            there(&self.entries).map(|(_, entry)| entry).filter(|entry| entry.class == class.as_ptr() as Address);
         // SAFETY: all is as it was, so it is alive.
         found.map(|entry| unsafe { Bound::from_borrowed_ptr(class.py(), entry.object as *mut ffi::PyObject) }).collect()
     }
